@@ -1,0 +1,75 @@
+"""The record: what a unit saw when the button was pressed; the inner, signed statement that is then sealed."""
+
+from enum import Enum
+from typing import Annotated, ClassVar
+
+import msgspec
+from msgspec import Meta
+
+from wire.fields import ChainId, Hash, Name, Natural, Positive, Word
+from wire.note import Statement
+
+PAYLOAD_CHARACTERS_MAX = 2953
+"""What the largest QR code (version 40, level L, byte mode) holds: ISO/IEC 18004 table 7."""
+
+PARTS_MAX = 16
+"""More QR codes than any known acta has; Brazil's sheets have at most a handful."""
+
+Payload = Annotated[str, Meta(max_length=PAYLOAD_CHARACTERS_MAX)]
+
+
+class Mode(Enum):
+    """Whether a record may ever be counted."""
+
+    LIVE = "live"
+    TRAINING = "training"
+
+
+class Picture(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One photograph, before sealing: its media type (`image/jpeg`), SHA-256 and size in bytes."""
+
+    media: Annotated[str, Meta(pattern=r"\Aimage/[a-z0-9.+-]{1,40}\Z")]
+    sha256: Hash
+    size: Positive
+
+
+class Record(Statement, frozen=True):
+    """What one press yielded.
+
+    Attributes:
+        after: hash of the last receipt this unit held: the record is not older than it; `NOTHING` before the first.
+        boot: how often the unit has started, from 1.
+        chain, seq: the place in the unit's chain; the same as in the envelope.
+        clock: where `date` comes from: `unset`, `system`, `rtc`, `hub`. It is never evidence.
+        date: what the unit believed, UTC to the second (`2024-07-28T20:24:06Z`).
+        doubt: why the payloads are no acta of the profile, in words; empty when they are one.
+        how: which step of the reader read the QR codes; empty when none was read.
+        mode: live, or training: never counted.
+        ms: milliseconds since this start of the unit, by a clock that never jumps.
+        payloads: the text of each QR code, exactly as read (each byte one character, ISO 8859-1), in the order read.
+        pictures: the photographs, in the order of the envelope's.
+        profile: id of the profile the payloads were read by.
+        unit: the unit's name, and signer.
+    """
+
+    KIND: ClassVar[str] = "testigo/record/1"
+
+    after: Hash
+    boot: Positive
+    chain: ChainId
+    clock: Word
+    date: Annotated[str, Meta(pattern=r"\A[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z\Z")]
+    doubt: Annotated[str, Meta(max_length=400)]
+    how: Annotated[str, Meta(max_length=64)]
+    mode: Mode
+    ms: Natural
+    payloads: Annotated[tuple[Payload, ...], Meta(max_length=PARTS_MAX)]
+    pictures: Annotated[tuple[Picture, ...], Meta(max_length=PARTS_MAX)]
+    profile: Word
+    seq: Positive
+    unit: Name
+
+    @property
+    def author(self) -> str:
+        """The unit."""
+        return self.unit

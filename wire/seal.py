@@ -1,0 +1,136 @@
+"""The seal: bytes encrypted to hubs, so that a seized unit tells nothing.
+
+    testigo/sealed/1 <newline>
+    one byte: how many recipients, n
+    n times: 8 bytes of key id, 80 bytes of HPKE (RFC 9180) over the content key
+    AES-256-GCM of the padded content under the content key
+
+The content key is fresh for every seal, so the nonce is zero. Key ids and everything before the ciphertext are
+authenticated. docs/wire.md is the specification.
+"""
+
+import base64
+import binascii
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives import hpke
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from wire.errors import MalformedError, NotForUsError
+from wire.note import NAME
+
+RECIPIENTS_MIN = 2
+"""A regional hub and a second one, or an escrow: no single lost key loses what was kept."""
+
+RECIPIENTS_MAX = 16
+
+_MAGIC = b"testigo/sealed/1\n"
+_SUITE = hpke.Suite(hpke.KEM.X25519, hpke.KDF.HKDF_SHA256, hpke.AEAD.AES_256_GCM)
+_KEY_ID_BYTES = 8
+_SLOT_BYTES = _KEY_ID_BYTES + 32 + 32 + 16  # key id, encapsulated key, content key, tag
+_NONCE = bytes(12)
+_LENGTH_BYTES = 8
+_PADDING = 1024
+"""Content is padded to a multiple of this, so that the length of a payload does not show."""
+
+
+@dataclass(frozen=True)
+class Recipient:
+    """Somebody who can open what is sealed: a name, and an X25519 public key of 32 bytes."""
+
+    name: str
+    public: bytes
+
+    def __post_init__(self) -> None:
+        if not NAME.fullmatch(self.name) or len(self.public) != 32:
+            raise MalformedError(f"seal key of {self.name!r}: expected a name and 32 bytes: copy it whole")
+
+    @property
+    def key_id(self) -> bytes:
+        """Eight bytes that tell a recipient which slot is its own."""
+        return hashlib.sha256(self.public).digest()[:_KEY_ID_BYTES]
+
+    def __str__(self) -> str:
+        """The text form, `name+seal+key`: what settings hold."""
+        return f"{self.name}+seal+{base64.b64encode(self.public).decode('ascii')}"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Reads the text form.
+
+        Raises:
+            MalformedError: it is none.
+        """
+        name, _, rest = text.partition("+")
+        kind, _, key = rest.partition("+")
+        try:
+            public = base64.b64decode(key, validate=True)
+        except binascii.Error as error:
+            raise MalformedError(f"seal key of {name!r}: the key is not base64: copy it whole") from error
+        if kind != "seal":
+            raise MalformedError(f"seal key of {name!r}: expected 'name+seal+key': copy it whole")
+        return cls(name, public)
+
+
+class Opener:
+    """A recipient's private side."""
+
+    def __init__(self, name: str, key: X25519PrivateKey) -> None:
+        self._key = key
+        self.recipient = Recipient(name, key.public_key().public_bytes_raw())
+
+    def open(self, sealed: bytes, context: bytes) -> bytes:
+        """The content, once its seal holds.
+
+        Args:
+            sealed: what `seal` returned.
+            context: the same as when it was sealed.
+
+        Raises:
+            MalformedError: it is no seal, was altered, or belongs to another context.
+            NotForUsError: it is sealed to others.
+        """
+        header = len(_MAGIC) + 1
+        count = sealed[len(_MAGIC)] if sealed.startswith(_MAGIC) and len(sealed) > header else 0
+        body = header + count * _SLOT_BYTES
+        if not RECIPIENTS_MIN <= count <= RECIPIENTS_MAX or len(sealed) < body:
+            raise MalformedError("sealed bytes without the header of a seal: drop them")
+        slots = [sealed[at : at + _SLOT_BYTES] for at in range(header, body, _SLOT_BYTES)]
+        ours = next((slot for slot in slots if slot.startswith(self.recipient.key_id)), None)
+        if ours is None:
+            raise NotForUsError(f"sealed to {count} others, not to {self.recipient.name}: check the unit's hubs")
+        try:
+            content_key = _SUITE.decrypt(ours[_KEY_ID_BYTES:], self._key, info=context)
+            padded = AESGCM(content_key).decrypt(_NONCE, sealed[body:], sealed[:body] + context)
+        except (InvalidTag, ValueError) as error:
+            raise MalformedError("the seal does not open: it was altered or moved: drop it") from error
+        length = int.from_bytes(padded[:_LENGTH_BYTES], "big")
+        content, padding = padded[_LENGTH_BYTES : _LENGTH_BYTES + length], padded[_LENGTH_BYTES + length :]
+        if len(content) != length or len(padded) % _PADDING or len(padding) >= _PADDING or padding.strip(b"\0"):
+            raise MalformedError("the sealed content is not padded as it must be: drop it")
+        return content
+
+
+def seal(content: bytes, recipients: Sequence[Recipient], context: bytes) -> bytes:
+    """Seals content so that each of the recipients can open it alone.
+
+    Args:
+        content: any bytes.
+        recipients: 2 to 16 of them, with different keys.
+        context: what the content is and where it belongs (see `wire.envelope.context`); whoever opens it must know it.
+    """
+    if not RECIPIENTS_MIN <= len({recipient.key_id for recipient in recipients}) == len(recipients) <= RECIPIENTS_MAX:
+        raise AssertionError(f"sealing to {len(recipients)} recipients: 2 to 16 different ones are needed")
+    content_key = AESGCM.generate_key(256)
+    header = _MAGIC + bytes([len(recipients)])
+    for recipient in recipients:
+        public = X25519PublicKey.from_public_bytes(recipient.public)
+        header += recipient.key_id + _SUITE.encrypt(content_key, public, info=context)
+    padding = bytes(-(_LENGTH_BYTES + len(content)) % _PADDING)
+    padded = b"".join((len(content).to_bytes(_LENGTH_BYTES, "big"), content, padding))
+    return header + AESGCM(content_key).encrypt(_NONCE, padded, header + context)
