@@ -4,12 +4,15 @@ import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Annotated
 
 import msgspec
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from msgspec import Meta
 
 from wire.acta import COUNT, Acta, Contest, Incomplete, Refusal
+from wire.record import PARTS_MAX
 
 _WORD = re.compile(r"([A-Z]{4}|[0-9]{2,5}):([A-Za-z0-9.:]{1,200})", re.ASCII)
 _PART = re.compile(r"([1-9][0-9]?):([1-9][0-9]?)", re.ASCII)
@@ -60,7 +63,12 @@ class Keyed(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="
     vacios: str
     nulos: str
     total: str
-    signing_key: str = ""
+    signing_key: Annotated[str, Meta(pattern=r"\A([0-9a-f]{64})?\Z")] = ""
+
+    def __post_init__(self) -> None:
+        """Refuses a profile by which nothing could be read; msgspec makes a `ValidationError` of it."""
+        if not {self.part, *self.version} <= set(self.header):
+            raise ValueError("`part` and the keys of `version` must be among `header`")
 
     def candidate(self, contest: str, option: str) -> str:  # noqa: ARG002  the layout of every profile asks for both
         """The option itself: the sheet knows candidates and parties by number."""
@@ -75,7 +83,7 @@ class Keyed(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="
             return Refusal(self.id, expected, found)
 
     def _read(self, payloads: Sequence[str]) -> Acta | Incomplete:
-        parts, of = self._parts(payloads)
+        parts, of, fields = self._parts(payloads)
         text = ""
         have: list[int] = []
         for number in sorted(parts):
@@ -86,14 +94,14 @@ class Keyed(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="
             have.append(number)
         if len(parts) < of:
             return Incomplete(self.id, tuple(sorted(parts)), of)
-        return self._acta(list(_words(text)))
+        return self._acta(list(_words(text)), fields, of)
 
-    def _parts(self, payloads: Sequence[str]) -> tuple[dict[int, str], int]:
-        """The text of each part without its header, by number, and how many there must be."""
+    def _parts(self, payloads: Sequence[str]) -> tuple[dict[int, str], int, dict[str, str]]:
+        """The text of each part without its header, by number; how many there must be; what their headers say."""
         parts: dict[int, str] = {}
-        counts: set[int] = set()
+        sheets: set[tuple[int, tuple[Word, ...]]] = set()
         for payload in payloads:
-            header = list(_words(" ".join(payload.split(" ")[: len(self.header)])))
+            header = list(_words(payload))[: len(self.header)]
             if tuple(key for key, _ in header) != self.header:
                 raise _RefusedError(f"the keys {', '.join(self.header)} first", "another beginning")
             values = dict(header)
@@ -102,15 +110,16 @@ class Keyed(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="
                     raise _RefusedError(f"{key}:{version}", f"another {key}")
             numbers = _PART.fullmatch(values[self.part])
             number, of = (int(numbers[1]), int(numbers[2])) if numbers else (1, 0)
-            if number > of:
-                raise _RefusedError(f"{self.part}:number:count", f"no such {self.part}")
+            if not number <= of <= PARTS_MAX:
+                raise _RefusedError(f"{self.part}:number:count, at most {PARTS_MAX}", f"no such {self.part}")
             body = " ".join(payload.split(" ")[len(self.header) :])
             if parts.setdefault(number, body) != body:
                 raise _RefusedError("one text for each QR code of a sheet", f"two different QR codes {number} of {of}")
-            counts.add(of)
-        if len(counts) != 1:
-            raise _RefusedError("QR codes of one sheet", f"QR codes of {len(counts)} sheets")
-        return parts, counts.pop()
+            sheets.add((of, tuple((key, value) for key, value in header if key not in (self.part, *self.version))))
+        if len(sheets) != 1:
+            raise _RefusedError("QR codes of one sheet", f"QR codes of {len(sheets)} sheets")
+        of, kept = sheets.pop()
+        return parts, of, dict(kept)
 
     def _check_hash(self, text: str, *, last: bool) -> None:
         """Checks the hash that ends `text`, and behind the last one the signature."""
@@ -130,8 +139,11 @@ class Keyed(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="
             except InvalidSignature:
                 raise _RefusedError(f"a valid {self.signature}", "one that is not the authority's") from None
 
-    def _acta(self, words: list[Word]) -> Acta:
-        fields: dict[str, str] = {}
+    def _acta(self, words: list[Word], fields: dict[str, str], of: int) -> Acta:
+        """Reads the words of all parts; `fields` has those of the headers."""
+        keys = [key for key, _ in words]
+        if keys.count(self.hash) != of or keys.count(self.signature) != 1:
+            raise _RefusedError(f"one {self.hash} at each end and one {self.signature}", "others in between")
         doubts: list[str] = []
         contests: list[Contest] = []
         seal = ""
@@ -171,12 +183,13 @@ class Keyed(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="
         elif key in self.repeated:
             fields[key] += f",{value}"
         else:
-            raise _RefusedError(f"{key} once", f"{key} twice")
+            raise _RefusedError("each key once", "one twice")
 
     def _contest_word(self, key: str, value: str, contest: _Open, doubts: list[str]) -> None:
         if key.isdigit():
-            self._vote(contest, key, _count(key, value))
-            contest.nominal += _count(key, value)
+            votes = _count("a ballot option's votes", value)
+            self._vote(contest, key, votes)
+            contest.nominal += votes
         elif key == self.party:
             contest.party, contest.party_from = value, contest.nominal + contest.for_parties
         elif key == self.party_votes:
@@ -186,7 +199,7 @@ class Keyed(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="
             found = contest.nominal + contest.for_parties - contest.party_from
             _check_sum(key, _count(key, value), found)
         elif key in contest.fields:
-            raise _RefusedError(f"{key} once in a contest", f"{key} twice")
+            raise _RefusedError("each key once in a contest", "one twice")
         else:
             known = (self.nominal_total, self.party_votes_total, self.vacios, self.nulos, *self.contest_fields)
             if key not in known:

@@ -37,6 +37,7 @@ _ECDSA_TYPE = b"\x02"
 _P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 _SIGNATURE_LINE = re.compile(rb"\xe2\x80\x94 ([a-z0-9-]{1,32}) ([A-Za-z0-9+/]+={0,2})\n")
 _ENCODER = msgspec.json.Encoder(order="sorted")
+_REASON_CHARACTERS = 200
 
 
 class Statement(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -99,6 +100,8 @@ class Verifier:
             raise MalformedError(f"the key of {self.name} is no DER public key: copy it again") from error
         if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
             raise MalformedError(f"the key of {self.name} is no P-256 key: testigo signs with ECDSA P-256 only")
+        if _spki(key) != self.spki:
+            raise MalformedError(f"the key of {self.name} is not in its one DER form (uncompressed): write it anew")
         return key
 
     @property
@@ -122,7 +125,7 @@ class Verifier:
         key_id, _, key = rest.partition("+")
         try:
             blob = base64.b64decode(key, validate=True)
-        except binascii.Error as error:
+        except ValueError as error:
             raise MalformedError(f"verifier key of {name!r}: the key is not base64: copy it whole") from error
         if blob[:1] != _ECDSA_TYPE:
             raise MalformedError(f"verifier key of {name!r}: expected ECDSA (type 2): copy it whole")
@@ -162,6 +165,10 @@ class Signer(Protocol):
         ...
 
 
+def _spki(key: ec.EllipticCurvePublicKey) -> bytes:
+    return key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+
+
 class KeySigner:
     """A signer whose private key is in memory.
 
@@ -172,10 +179,7 @@ class KeySigner:
 
     def __init__(self, name: str, key: ec.EllipticCurvePrivateKey) -> None:
         self._key = key
-        spki = key.public_key().public_bytes(
-            serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
-        )
-        self.verifier = Verifier(name, spki)
+        self.verifier = Verifier(name, _spki(key.public_key()))
 
     def sign(self, text: bytes) -> bytes:
         """Signs deterministically (RFC 6979): a weak source of chance cannot give the key away."""
@@ -187,7 +191,12 @@ def write(statement: Statement, signer: Signer) -> bytes:
     """Makes the signed note of a statement."""
     if statement.author != signer.verifier.name:
         raise AssertionError(f"{signer.verifier.name} signs a statement of {statement.author}")
-    text = statement.KIND.encode("ascii") + b"\n" + _ENCODER.encode(statement) + b"\n"
+    json = _ENCODER.encode(statement) + b"\n"
+    try:
+        _parse(json, type(statement))
+    except MalformedError as error:  # a struct does not check its own bounds, and what nobody can read is not signed
+        raise AssertionError(f"what is to be signed cannot be read: {error}") from error
+    text = statement.KIND.encode("ascii") + b"\n" + json
     line = base64.b64encode(signer.verifier.key_id + signer.sign(text))
     note = text + b"\n\xe2\x80\x94 " + signer.verifier.name.encode("ascii") + b" " + line + b"\n"
     if len(note) > NOTE_BYTES_MAX:
@@ -248,7 +257,8 @@ def _parse(line: bytes, kind: type[StatementT]) -> StatementT:
     try:
         statement = decoder.decode(line)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        raise MalformedError(f"{kind.KIND}: {error}: drop the note") from error
+        reason = str(error)[:_REASON_CHARACTERS]  # it may quote an unknown key, of any length
+        raise MalformedError(f"{kind.KIND}: {reason}: drop the note") from error
     if _ENCODER.encode(statement) + b"\n" != line:
         raise MalformedError(f"{kind.KIND}: not in the one canonical JSON form: drop the note")
     return statement
@@ -257,6 +267,11 @@ def _parse(line: bytes, kind: type[StatementT]) -> StatementT:
 @functools.cache
 def _decoder(kind: type[Statement]) -> "msgspec.json.Decoder[Any]":
     return msgspec.json.Decoder(kind)
+
+
+def text_of(note: bytes) -> bytes:
+    """The signed bytes of a note that we wrote ourselves: nothing is verified."""
+    return note[: note.rindex(b"\n\n") + 1]
 
 
 def kind_of(note: bytes) -> str:

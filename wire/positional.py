@@ -18,6 +18,13 @@ class Field(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     words: str
     usual: str = ""
 
+    def __post_init__(self) -> None:
+        """Refuses what is no pattern; msgspec makes a `ValidationError` of it."""
+        try:
+            re.compile(self.pattern, re.ASCII)
+        except re.error as error:
+            raise ValueError(f"`pattern` of {self.name}: {error}") from error
+
 
 class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A run of fields or of counts: `counts` is `votes`, `nulos` or `vacios`; otherwise `fields` are listed."""
@@ -60,6 +67,18 @@ class Positional(
     section: tuple[Section, ...]
     contest: tuple[Race]
     usual: Usual
+
+    def __post_init__(self) -> None:
+        """Refuses a profile by which nothing could be read; msgspec makes a `ValidationError` of it."""
+        counted = sorted(section.counts for section in self.section if section.counts)
+        fields = [field.name for section in self.section if not section.counts for field in section.fields]
+        options = [option for candidate in self.contest[0].candidates for option in candidate.options]
+        if counted != ["nulos", "vacios", "votes"]:
+            raise ValueError("one `section` each must count `votes`, `nulos` and `vacios`")
+        if len(set(fields)) != len(fields) or not set(self.mesa) <= set(fields):
+            raise ValueError("each field must have a name of its own, and `mesa` must be of them")
+        if not options or len(set(options)) != len(options):
+            raise ValueError("each of `options` must have a name of its own")
 
     @cached_property
     def _owners(self) -> dict[str, str]:

@@ -9,13 +9,13 @@ from msgspec import Meta
 from wire.fields import ChainId, Hash, Name, Natural, Positive, Word
 from wire.note import Statement
 
-PAYLOAD_CHARACTERS_MAX = 2953
-"""What the largest QR code (version 40, level L, byte mode) holds: ISO/IEC 18004 table 7."""
+PAYLOAD_CHARACTERS_MAX = 7089
+"""What the largest QR code (version 40, level L, digits only) holds: ISO/IEC 18004 table 7."""
 
 PARTS_MAX = 16
 """More QR codes than any known acta has; Brazil's sheets have at most a handful."""
 
-Payload = Annotated[str, Meta(max_length=PAYLOAD_CHARACTERS_MAX)]
+Payload = Annotated[str, Meta(max_length=PAYLOAD_CHARACTERS_MAX, pattern=r"\A[\x00-\xff]*\Z")]
 
 
 class Mode(Enum):

@@ -10,7 +10,6 @@ authenticated. docs/wire.md is the specification.
 """
 
 import base64
-import binascii
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -34,6 +33,7 @@ _SUITE = hpke.Suite(hpke.KEM.X25519, hpke.KDF.HKDF_SHA256, hpke.AEAD.AES_256_GCM
 _KEY_ID_BYTES = 8
 _SLOT_BYTES = _KEY_ID_BYTES + 32 + 32 + 16  # key id, encapsulated key, content key, tag
 _NONCE = bytes(12)
+_ANY_PRIVATE = X25519PrivateKey.from_private_bytes(bytes(32))  # any finds the points of small order (RFC 7748, 6.1)
 _LENGTH_BYTES = 8
 _PADDING = 1024
 """Content is padded to a multiple of this, so that the length of a payload does not show."""
@@ -49,6 +49,12 @@ class Recipient:
     def __post_init__(self) -> None:
         if not NAME.fullmatch(self.name) or len(self.public) != 32:
             raise MalformedError(f"seal key of {self.name!r}: expected a name and 32 bytes: copy it whole")
+        try:
+            _ANY_PRIVATE.exchange(X25519PublicKey.from_public_bytes(self.public))
+        except ValueError as error:  # found here, not when the first record is to be sealed
+            raise MalformedError(
+                f"seal key of {self.name}: nothing can be sealed to this point: copy it whole"
+            ) from error
 
     @property
     def key_id(self) -> bytes:
@@ -70,11 +76,14 @@ class Recipient:
         kind, _, key = rest.partition("+")
         try:
             public = base64.b64decode(key, validate=True)
-        except binascii.Error as error:
+        except ValueError as error:
             raise MalformedError(f"seal key of {name!r}: the key is not base64: copy it whole") from error
         if kind != "seal":
             raise MalformedError(f"seal key of {name!r}: expected 'name+seal+key': copy it whole")
-        return cls(name, public)
+        recipient = cls(name, public)
+        if str(recipient) != text:
+            raise MalformedError(f"seal key of {name!r}: the key is not in base64's one canonical form: copy it whole")
+        return recipient
 
 
 class Opener:
@@ -111,7 +120,8 @@ class Opener:
             raise MalformedError("the seal does not open: it was altered or moved: drop it") from error
         length = int.from_bytes(padded[:_LENGTH_BYTES], "big")
         content, padding = padded[_LENGTH_BYTES : _LENGTH_BYTES + length], padded[_LENGTH_BYTES + length :]
-        if len(content) != length or len(padded) % _PADDING or len(padding) >= _PADDING or padding.strip(b"\0"):
+        whole = len(content) == length and padded and not len(padded) % _PADDING
+        if not whole or len(padding) >= _PADDING or padding.strip(b"\0"):
             raise MalformedError("the sealed content is not padded as it must be: drop it")
         return content
 

@@ -1,0 +1,55 @@
+# Every chore of testigo; `make` alone lists them. Each one sets up what it needs, so a fresh machine can start with any of them.
+
+PYTHON ?= python3
+BIN := .venv/bin
+# On Raspberry Pi OS the camera and pin libraries are the system's own (lgpio has no wheels for every Python): let the venv see them.
+SYSTEM := $(if $(wildcard /usr/lib/python3/dist-packages/picamera2),--system-site-packages)
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test check bench hunt docs pins
+
+help: ## list these targets
+	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1,\2/p' Makefile | awk -F, '{ printf "%-14s", $$1; sub(/^[^,]*,/, ""); print }'
+
+demo: .venv/stamp ## watch units, a broker and a hub carry actas to their totals
+	@.ci/apt --try mosquitto
+	@$(BIN)/testigo-sim demo
+
+test: check ## run every check, then every test but the hunts
+	@.ci/apt mosquitto postgresql openssl
+	$(BIN)/pytest
+
+check: .venv/stamp ## lint, formatting, types and import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pyright
+	$(BIN)/lint-imports --no-logo
+
+bench: .venv/stamp ## measure, beside the nearest peer
+	@.ci/apt mosquitto
+	$(BIN)/python -m bench
+
+hunt: .venv/stamp ## look for rare faults: the hunts, and each property on twenty times the examples
+	@.ci/apt mosquitto postgresql openssl
+	HYPOTHESIS_PROFILE=hunt $(BIN)/pytest -m "hunt or hypothesis" -o timeout=3600
+
+docs: .venv/stamp ## redraw the pages that are made from the code
+	$(BIN)/python -m tests.house.drawn --write
+
+pins: .venv/stamp ## re-pin requirements.txt with hashes (UPGRADE=--upgrade for the newest versions)
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
+		$(UPGRADE) --extra dev pyproject.toml -o requirements.txt
+
+# Made anew, never patched: what is in it is what the pins say, with no left-overs. pip alone would take a system package of
+# the pinned version unhashed, hence --ignore-installed.
+.venv/stamp: requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "testigo needs Python 3.11 or newer, but '$(PYTHON)' is $$($(PYTHON) --version 2>&1): say make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || .ci/apt python3-venv
+	@echo "setting up .venv from requirements.txt (a minute or two)"
+	@$(PYTHON) -m venv --clear $(SYSTEM) .venv
+	@$(BIN)/pip install --quiet --disable-pip-version-check --ignore-installed --require-hashes -r requirements.txt
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@

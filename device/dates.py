@@ -1,0 +1,11 @@
+"""The dates: seconds since 1970 as the text that records carry."""
+
+from datetime import UTC, datetime
+
+_SECONDS_MAX = 253402300799
+"""The last second of the year 9999."""
+
+
+def utc(seconds: int) -> str:
+    """`2024-07-28T20:24:06Z`; a clock before 1970 or after 9999 is shown as that end."""
+    return datetime.fromtimestamp(min(max(seconds, 0), _SECONDS_MAX), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

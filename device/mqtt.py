@@ -1,0 +1,158 @@
+"""The link over MQTT 5: one thread that connects when asked, passes on what comes, and says when it is over.
+
+paho's own queue and reconnecting are not used: a client lives for one connection, nothing is published without one,
+and its callbacks only post to the inbox (an exception in one would end the thread without a word).
+"""
+
+import queue
+import socket
+import ssl
+import threading
+from pathlib import Path
+from typing import Any, cast
+
+import paho.mqtt.client as mqtt
+from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+
+from device.ports import Acknowledged, Delivered, LinkDown, LinkUp, Post
+from wire.errors import OurFault
+from wire.settings import Broker
+
+WINDOW_MAX = 64
+"""How many publications are on their way at most, whatever the broker would take."""
+
+KEEPALIVE_SECONDS = 60
+CONNECT_SECONDS_MAX = 15
+INCOMING_BYTES_MAX = 262144
+_PACKET_BYTES_MAX = 268435455  # MQTT 5.0, 2.1.4: what a packet's length field can say
+
+
+class MqttLink:
+    """A `Link` to an MQTT 5 broker.
+
+    Args:
+        broker: where it is.
+        base: folder that the TLS files' paths are relative to.
+        client_id: the unit's name.
+        subscription: the topic that is subscribed to before `LinkUp` is posted.
+        post: the inbox.
+
+    Raises:
+        OurFault: the TLS files cannot be used.
+    """
+
+    def __init__(self, broker: Broker, base: Path, client_id: str, subscription: str, post: Post) -> None:
+        self._broker = broker
+        self._client_id = client_id
+        self._subscription = subscription
+        self._post = post
+        self._tls = _tls(broker, base)
+        self._client: mqtt.Client | None = None
+        self._orders: queue.SimpleQueue[bool] = queue.SimpleQueue()
+        self._asked = threading.Event()
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="mqtt", daemon=True)
+        self._thread.start()
+
+    def connect(self) -> None:
+        """Asks for a connection; does nothing while there is one or one is being made."""
+        if not self._asked.is_set():
+            self._asked.set()
+            self._orders.put(True)
+
+    def publish(self, topic: str, payload: bytes) -> int | None:
+        """Publishes with QoS 1; None when there is no connection."""
+        client = self._client
+        if client is None or not client.is_connected():
+            return None
+        published = client.publish(topic, payload, qos=1)
+        return published.mid if published.rc == mqtt.MQTT_ERR_SUCCESS else None
+
+    def close(self) -> None:
+        """Ends the connection for good."""
+        self._closing.set()
+        self._orders.put(False)
+        client = self._client
+        if client is not None:
+            client.disconnect()
+        self._thread.join(CONNECT_SECONDS_MAX + 5)
+
+    def _run(self) -> None:
+        while self._orders.get() and not self._closing.is_set():
+            why = self._one_connection()
+            self._client = None
+            self._asked.clear()
+            self._post(LinkDown(why))
+
+    def _one_connection(self) -> str:
+        """Connects and stays until it is over; why it is over."""
+        ended: list[str] = []
+        client = mqtt.Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=self._client_id,
+            protocol=mqtt.MQTTv5,
+            reconnect_on_failure=False,
+        )
+        client.connect_timeout = CONNECT_SECONDS_MAX
+        client.max_inflight_messages_set(WINDOW_MAX)
+        if self._tls is not None:
+            client.tls_set_context(self._tls)
+        if self._broker.username:
+            client.username_pw_set(self._broker.username, self._broker.password)
+
+        def connected(_c: Any, _u: Any, _f: Any, reason: ReasonCode, properties: Properties | None) -> None:
+            if reason.is_failure:
+                ended.append(f"the broker refuses: {reason}")
+                client.disconnect()
+                return
+            window = getattr(properties, "ReceiveMaximum", WINDOW_MAX)
+            size = getattr(properties, "MaximumPacketSize", _PACKET_BYTES_MAX)
+            self._up = LinkUp(min(window, WINDOW_MAX), size)
+            client.subscribe(self._subscription, qos=1)
+
+        def subscribed(_c: Any, _u: Any, _m: int, reasons: list[ReasonCode], _p: Any) -> None:
+            if any(reason.is_failure for reason in reasons):
+                ended.append(f"the broker refuses the subscription: {reasons[0]}")
+                client.disconnect()
+                return
+            self._client = client
+            self._post(self._up)
+
+        def published(_c: Any, _u: Any, token: int, reason: ReasonCode, _p: Any) -> None:
+            self._post(Acknowledged(token, str(reason) if reason.is_failure else ""))
+
+        def delivered(_c: Any, _u: Any, came: mqtt.MQTTMessage) -> None:
+            self._post(Delivered(came.topic, bytes(came.payload)))
+
+        def disconnected(_c: Any, _u: Any, _f: Any, reason: ReasonCode, _p: Any) -> None:
+            ended.append(str(reason))
+
+        client.on_connect, client.on_subscribe, client.on_publish = connected, subscribed, published
+        client.on_message, client.on_disconnect = delivered, disconnected
+        properties: Any = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+        properties.MaximumPacketSize = INCOMING_BYTES_MAX
+        try:
+            host, port = self._broker.host, self._broker.port
+            client.connect(host, port, KEEPALIVE_SECONDS, clean_start=True, properties=properties)
+            plug = cast(socket.socket, client.socket())
+            plug.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            while client.loop(timeout=1.0) == mqtt.MQTT_ERR_SUCCESS:
+                pass
+        except Exception as error:  # noqa: BLE001  whatever paho makes of what came in ends the connection, not the thread
+            ended.append(f"{type(error).__name__}: {error}")
+        return ended[0] if ended else "the connection was lost"
+
+
+def _tls(broker: Broker, base: Path) -> ssl.SSLContext | None:
+    if broker.tls is None:
+        return None
+    try:
+        context = ssl.create_default_context(cafile=str(base / broker.tls.ca))
+        context.load_cert_chain(base / broker.tls.certificate, base / broker.tls.key)
+    except (OSError, ssl.SSLError) as error:
+        raise OurFault(f"broker.tls: {error}: check the files ca, certificate and key") from error
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    return context

@@ -1,0 +1,187 @@
+"""The ports: what the firmware asks of a body, and what a body tells the firmware.
+
+A body is built with `post`, the firmware's inbox, and calls it from whatever thread it likes; that is all its
+callbacks do. Each protocol's docstring is the contract, and tests/ports holds every body to it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from device.signals import Signal
+
+Ms = int
+"""Milliseconds on a clock that only goes forward, from an arbitrary start."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """One image from the camera.
+
+    Attributes:
+        luma: brightness, uint8, rows x columns; may be a view into a larger buffer.
+        picture: the photograph to keep: the same image as the bytes of a file.
+        media: the media type of `picture`.
+    """
+
+    luma: NDArray[np.uint8]
+    picture: bytes
+    media: str
+
+
+@dataclass(frozen=True, slots=True)
+class ButtonPressed:
+    """The button went down and stayed down long enough not to be a bounce."""
+
+
+@dataclass(frozen=True, slots=True)
+class FrameTaken:
+    """The camera's answer to a look."""
+
+    frame: Frame
+
+
+@dataclass(frozen=True, slots=True)
+class CameraFailed:
+    """The camera's other answer to a look: what is wrong, in words."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class LinkUp:
+    """The link is connected and subscribed.
+
+    Attributes:
+        window: how many publications may be on their way unacknowledged.
+        packet_bytes_max: the longest packet that the other side takes.
+    """
+
+    window: int
+    packet_bytes_max: int
+
+
+@dataclass(frozen=True, slots=True)
+class LinkDown:
+    """The link is not connected any more, or could not be: why, in words."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledged:
+    """The broker answered a publication. It is not custody: only a hub's receipt is.
+
+    Attributes:
+        token: what `Link.publish` returned.
+        failure: why the broker did not take it, in words; empty when it says it did.
+    """
+
+    token: int
+    failure: str
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """Something came in."""
+
+    topic: str
+    payload: bytes
+
+
+BodyEvent = ButtonPressed | FrameTaken | CameraFailed | LinkUp | LinkDown | Acknowledged | Delivered
+Post = Callable[[BodyEvent], None]
+
+
+class Camera(Protocol):
+    """Takes frames.
+
+    * `look` returns at once.
+    * Each look is answered by exactly one `FrameTaken` or `CameraFailed`.
+    * The frame was exposed after `look` was called.
+    """
+
+    def look(self) -> None:
+        """Asks for one frame."""
+        ...
+
+
+class Indicator(Protocol):
+    """Lamps and buzzer.
+
+    * `show` returns at once; the pattern goes on by itself.
+    * A signal on the link lamp never disturbs the others, and the other way round.
+    """
+
+    def show(self, signal: Signal) -> None:
+        """Shows a signal from now on."""
+        ...
+
+
+class Clock(Protocol):
+    """Time.
+
+    * `ms` never goes backward.
+    * `seconds` is only believed; it may jump, and may stand in 1970.
+    """
+
+    def ms(self) -> Ms:
+        """Milliseconds since this start of the unit."""
+        ...
+
+    def seconds(self) -> int:
+        """The believed date, seconds since 1970 UTC."""
+        ...
+
+    def source(self) -> str:
+        """Where the believed date comes from: `unset`, `system`, `rtc` or `hub`."""
+        ...
+
+
+class Storage(Protocol):
+    """The card's data partition."""
+
+    @property
+    def folder(self) -> Path:
+        """An existing folder that is the unit's own."""
+        ...
+
+    def free(self) -> int:
+        """Bytes that can still be written."""
+        ...
+
+
+class Link(Protocol):
+    """A connection to a broker that comes and goes.
+
+    * `connect` returns at once; `LinkUp` or `LinkDown` follows.
+    * After `LinkUp` comes exactly one `LinkDown`, and nothing else until the next `connect`.
+    * Nothing is queued while there is no connection.
+    """
+
+    def connect(self) -> None:
+        """Asks for a connection; does nothing while there is one or one is being made."""
+        ...
+
+    def publish(self, topic: str, payload: bytes) -> int | None:
+        """Sends at least once; a token for its `Acknowledged`, or None when there is no connection to send on."""
+        ...
+
+    def close(self) -> None:
+        """Ends the connection for good."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """A body: one of each port. Its button needs nothing from the firmware, so it is not among them."""
+
+    camera: Camera
+    indicator: Indicator
+    clock: Clock
+    storage: Storage
+    link: Link

@@ -1,0 +1,42 @@
+"""The run: settings, key and body put together into a unit that runs until it is told to stop."""
+
+import random
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from enum import Enum
+from queue import SimpleQueue
+from types import FrameType
+
+from device.keys import signer_from
+from device.ports import Body, BodyEvent, Post
+from device.settings import Settings
+from device.unit import Unit
+from wire.log import line
+
+MakeBody = Callable[[Settings, Post], Body]
+
+
+def run(settings: Settings, make_body: MakeBody) -> None:
+    """Runs a unit until SIGTERM or SIGINT.
+
+    Raises:
+        OurFault: the key cannot be used.
+        CardError: the card cannot be used.
+    """
+    signer = signer_from(settings.key, settings.unit)
+    inbox: SimpleQueue[BodyEvent] = SimpleQueue()
+    body = make_body(settings, inbox.put)
+
+    def log(event: Enum, **facts: str | float) -> None:
+        print(line(event, body.clock.seconds(), facts), file=sys.stderr, flush=True)  # noqa: T201
+
+    stop = threading.Event()
+
+    def told(_number: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, told)
+    Unit(settings, body, inbox, signer, random.SystemRandom(), log).run(stop.is_set)

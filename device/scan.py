@@ -1,0 +1,235 @@
+"""The scan: what one press sets in motion; a state machine that touches nothing.
+
+`step(state, event) -> (state, orders)`. States are what a person could see, events are facts in the past tense, orders
+are imperatives. docs/states.md is drawn by running `step` over all pairs.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from device.signals import Signal
+from wire.acta import Acta, Incomplete, Refusal
+from wire.errors import TestigoError
+
+Ms = int
+Payloads = tuple[str, ...]
+
+SEARCH_MS_MAX = 4000
+"""How long looks are repeated before the verdict is "again"."""
+
+LOOK_MS_MAX = 8000
+"""A camera that has not answered a look by then is a fault; nobody waits ten seconds for a verdict."""
+
+VERDICT_MS = 2500
+"""How long a verdict is shown; a new press never waits for it."""
+
+
+class ImpossibleEventError(TestigoError):
+    """An event that cannot happen in this state: a fault of the firmware, which must start anew from the card."""
+
+
+class Novelty(Enum):
+    """What keeping found out, as far as this start of the unit remembers."""
+
+    FIRST = "first of its mesa"
+    BEFORE = "the same acta was kept before"
+    DIFFERS = "another acta of this mesa was kept before"
+
+
+@dataclass(frozen=True, slots=True)
+class Starting:
+    """Power is on, the firmware is not ready yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Idle:
+    """Ready for a press.
+
+    Attributes:
+        parts: QR codes already read of an acta that has more.
+        refused: what the last look read and the profile refused; read again, it is kept all the same.
+    """
+
+    parts: Payloads = ()
+    refused: Payloads = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Searching:
+    """Looking, since the press at `since`."""
+
+    since: Ms
+    parts: Payloads = ()
+    refused: Payloads = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Keeping:
+    """Something is being kept; `signal` will say so if it is the first of its mesa, `parts` are what it has so far."""
+
+    signal: Signal
+    parts: Payloads = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Showing:
+    """A verdict is being shown until `until`; otherwise like `Idle`."""
+
+    until: Ms
+    parts: Payloads = ()
+    refused: Payloads = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Faulted:
+    """Camera or card does not work; a press tries again."""
+
+
+State = Starting | Idle | Searching | Keeping | Showing | Faulted
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """Everything is ready."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pressed:
+    """The button was pressed."""
+
+    at: Ms
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """A look ordered for the press at `since` is done.
+
+    Attributes:
+        at: now.
+        since: which press it was for.
+        payloads: the QR codes of the acta read so far, those read before included; empty when none was in view.
+        how: which step of the reader read them.
+        verdict: what the profile says of them.
+    """
+
+    at: Ms
+    since: Ms
+    payloads: Payloads = ()
+    how: str = ""
+    verdict: Acta | Incomplete | Refusal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What was to be kept is durable on the card."""
+
+    at: Ms
+    novelty: Novelty
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """Camera or card failed."""
+
+    at: Ms
+
+
+@dataclass(frozen=True, slots=True)
+class Woke:
+    """Time has passed."""
+
+    at: Ms
+
+
+Event = Started | Pressed | Looked | Kept | Failed | Woke
+
+
+@dataclass(frozen=True, slots=True)
+class Show:
+    """Show this signal."""
+
+    signal: Signal
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Take one frame and try to read it."""
+
+    since: Ms
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """Keep the last frame with what was read in it; `doubt` says why it is no acta of the profile."""
+
+    payloads: Payloads
+    how: str
+    mesa: str
+    doubt: str = ""
+
+
+Order = Show | Look | Keep
+Step = tuple[State, tuple[Order, ...]]
+
+
+def step(state: State, event: Event) -> Step:
+    """What follows from an event in a state.
+
+    Raises:
+        ImpossibleEventError: nothing can, because the event cannot happen there.
+    """
+    match state, event:
+        case Starting(), Started():
+            return Idle(), (Show(Signal.READY),)
+        case (Idle() | Showing()), Pressed(at):
+            return Searching(at, state.parts, state.refused), (Show(Signal.SEARCHING), Look(at))
+        case Faulted(), Pressed(at):
+            return Searching(at), (Show(Signal.SEARCHING), Look(at))
+        case Searching(), Looked() if event.since == state.since:
+            return _looked(state, event)
+        case Searching(), Woke(at) if at >= state.since + LOOK_MS_MAX:
+            return Faulted(), (Show(Signal.FAULT),)
+        case Keeping(), Kept(at, novelty):
+            return _kept(state, at, novelty)
+        case (Searching() | Keeping()), Failed():
+            return Faulted(), (Show(Signal.FAULT),)
+        case Showing(), Woke(at) if at >= state.until:
+            return Idle(state.parts, state.refused), (Show(Signal.IDLE),)
+        case (Starting() | Searching() | Keeping()), Pressed():
+            return state, ()  # one scan at a time; the lamp already says so
+        case _, Woke():
+            return state, ()
+        case (Idle() | Showing() | Faulted() | Searching()), Looked():
+            return state, ()  # a frame that came after its search was given up
+        case (Idle() | Showing() | Faulted()), Failed():
+            return state, ()  # the same of a failure
+        case _:
+            raise ImpossibleEventError(f"{event} while {state}: restart the unit; what was kept is on the card")
+
+
+def _looked(state: Searching, event: Looked) -> Step:
+    match event.verdict:
+        case Acta(mesa=mesa):
+            return Keeping(Signal.KEPT), (Keep(event.payloads, event.how, mesa),)
+        case Incomplete():
+            return Keeping(Signal.NEXT_PART, event.payloads), (Keep(event.payloads, event.how, ""),)
+        case Refusal() if set(event.payloads) == set(state.refused):
+            return Keeping(Signal.KEPT_DOUBTFUL), (Keep(event.payloads, event.how, "", doubt=str(event.verdict)),)
+        case Refusal():
+            return _show(Signal.AGAIN, event.at, state.parts, event.payloads)
+        case None if event.at < state.since + SEARCH_MS_MAX:
+            return state, (Look(state.since),)
+        case None:
+            return _show(Signal.AGAIN, event.at, state.parts, state.refused)
+
+
+def _kept(state: Keeping, at: Ms, novelty: Novelty) -> Step:
+    if state.signal is Signal.KEPT and novelty is Novelty.BEFORE:
+        return _show(Signal.KEPT_BEFORE, at)
+    if state.signal is Signal.KEPT and novelty is Novelty.DIFFERS:
+        return _show(Signal.KEPT_DOUBTFUL, at)
+    return _show(state.signal, at, state.parts)
+
+
+def _show(signal: Signal, at: Ms, parts: Payloads = (), refused: Payloads = ()) -> Step:
+    return Showing(at + VERDICT_MS, parts, refused), (Show(signal),)

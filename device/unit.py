@@ -1,0 +1,369 @@
+"""The unit: scan, store, outbox and body joined: an inbox, and `handle(event)` for one event at a time.
+
+One thread owns it. What the body's own threads have to say they put into the inbox; on a Pi `run` takes it out again,
+in the simulator a scheduler calls `handle` and `wake` directly. So there are no locks here.
+"""
+
+import contextlib
+from collections import deque
+from collections.abc import Callable
+from queue import Empty, SimpleQueue
+from random import Random
+
+from device.keeper import Keeper
+from device.log import Event
+from device.outbox import Chunk, Outbox
+from device.ports import (
+    Acknowledged,
+    Body,
+    BodyEvent,
+    ButtonPressed,
+    CameraFailed,
+    Delivered,
+    Frame,
+    FrameTaken,
+    LinkDown,
+    LinkUp,
+    Ms,
+)
+from device.reader import Reader, Reading
+from device.scan import (
+    Event as ScanEvent,
+)
+from device.scan import (
+    LOOK_MS_MAX,
+    Failed,
+    Faulted,
+    Keep,
+    Kept,
+    Look,
+    Looked,
+    Novelty,
+    Payloads,
+    Pressed,
+    Searching,
+    Show,
+    Showing,
+    Started,
+    Starting,
+    State,
+    Woke,
+    step,
+)
+from device.settings import Settings
+from device.signals import Signal
+from device.store import CardError, Store
+from wire import note
+from wire.acta import Refusal
+from wire.errors import TheirFault
+from wire.log import Log
+from wire.note import Signer
+from wire.receipt import Holding, Receipt, Refused
+from wire.topics import Leaf, Topic
+
+WAKE_MS = 100
+"""How often time is looked at; a verdict may be shown this much too long."""
+
+CHUNKS_ON_THEIR_WAY_MAX = 4
+"""256 KB: a record that is kept meanwhile must not wait long behind pictures on a slow link."""
+
+RECONNECT_MS_MIN = 1_000
+RECONNECT_MS_MAX = 120_000
+
+RECONCILE_MS = 3_000
+"""How long to wait after connecting for a hub to say what it holds, before offering it again."""
+
+HOLDING_MS = 60_000
+"""While something waits and no hub says anything, how often to say what is held."""
+
+OFFER_MS = 1_000
+"""How often to look for offers that have come due."""
+
+
+class Unit:
+    """The firmware.
+
+    Args:
+        settings: the unit's.
+        body: its body, already posting to `inbox`.
+        inbox: where the body's events go.
+        signer: the unit's key.
+        chance: spreads retries; a unit needs no more from it.
+        log: writes log lines.
+
+    Raises:
+        CardError: the card cannot be used.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        body: Body,
+        inbox: "SimpleQueue[BodyEvent]",
+        signer: Signer,
+        chance: Random,
+        log: Log,
+    ) -> None:
+        self._settings = settings
+        self._body = body
+        self._inbox = inbox
+        self._signer = signer
+        self._chance = chance
+        self._log = log
+        self._reader = Reader()
+        self._state: State = Starting()
+        self._looks: deque[Ms] = deque()
+        self._frame: Frame | None = None
+        self._kept: set[frozenset[str]] = set()
+        self._mesas: set[str] = set()
+        self._link: LinkUp | None = None
+        self._failures = 0
+        self._pressed_at: Ms = 0
+        self._connect_at: Ms | None = None
+        self._offer_from: Ms = 0
+        self._offer_at: Ms = 0
+        self._holding_at: Ms = 0
+        self._on_their_way: dict[int, bool] = {}
+        self._lamp: Signal | None = None
+        body.indicator.show(Signal.STARTING)
+        self._keeper = self._open_card()
+        self._outbox = Outbox(self._keeper.store, settings.receipts, chance)
+
+    @property
+    def store(self) -> Store:
+        """The card."""
+        return self._keeper.store
+
+    def start(self) -> None:
+        """Says that it is ready, and asks for a connection."""
+        self._connect_at = self._now()
+        store, waiting = self.store, self.store.waiting_count(self._settings.receipts)
+        self._log(Event.STARTED, unit=self._settings.unit, boot=store.boot, kept=store.count(), waiting=waiting)
+        self._scan(Started())
+        self._show_link()
+
+    def run(self, stopped: Callable[[], bool]) -> None:
+        """Handles events until `stopped` says so."""
+        self.start()
+        while not stopped():
+            with contextlib.suppress(Empty):
+                self.handle(self._inbox.get(timeout=WAKE_MS / 1000))
+            self.wake()
+        self.close()
+
+    def close(self) -> None:
+        """Ends in order; nothing is lost if it never gets to."""
+        self._body.link.close()
+        self.store.close()
+        self._log(Event.STOPPED, unit=self._settings.unit)
+
+    def handle(self, event: BodyEvent) -> None:
+        """Takes one event from the body."""
+        match event:
+            case ButtonPressed():
+                self._scan(Pressed(self._now()))
+            case FrameTaken(frame):
+                if self._looks:  # else it is the answer to a look that was given up
+                    self._frame = frame
+                    self._scan(self._judge(self._looks.popleft(), self._reader.read(frame.luma)))
+            case CameraFailed(why):
+                self._looks.clear()
+                self._log(Event.CAMERA_BAD, why=why)
+                self._scan(Failed(self._now()))
+            case LinkUp():
+                self._link_is_up(event)
+            case LinkDown(why):
+                self._link_is_down(why)
+            case Acknowledged(token, failure):
+                self._on_their_way.pop(token, None)
+                if failure:
+                    self._log(Event.NOT_TAKEN, why=failure)
+                self._offer()
+            case Delivered(_, payload):
+                self._delivered(payload)
+
+    def wake(self) -> None:
+        """Lets time pass: verdicts end, connections and offers come due."""
+        now = self._now()
+        self._scan(Woke(now))
+        if self._connect_at is not None and now >= self._connect_at:
+            self._connect_at = None
+            self._body.link.connect()
+        if self._link is not None and now >= self._offer_at:
+            self._offer_at = now + OFFER_MS
+            self._offer()
+        if self._link is not None and now >= self._holding_at and self._lamp is not Signal.LINK_SETTLED:
+            self._say_holding()
+
+    # The scan: pressed, looked, kept.
+
+    def _scan(self, event: ScanEvent) -> None:
+        self._state, orders = step(self._state, event)
+        for order in orders:
+            match order:
+                case Show(signal):
+                    self._body.indicator.show(signal)
+                    self._log_scan(event, signal)
+                case Look(since):
+                    self._looks.append(since)
+                    self._body.camera.look()
+                case Keep():
+                    self._scan(self._keep(order))
+
+    def _log_scan(self, event: ScanEvent, signal: Signal) -> None:
+        if isinstance(event, Pressed):
+            self._pressed_at = event.at
+        elif isinstance(event, Woke) and signal is Signal.FAULT:
+            self._looks.clear()
+            self._log(Event.CAMERA_BAD, why=f"no answer within {LOOK_MS_MAX} ms")
+        elif isinstance(self._state, Showing | Faulted):
+            self._log(Event.SCANNED, signal=signal.name.lower(), ms=self._now() - self._pressed_at)
+
+    def _judge(self, since: Ms, reading: Reading) -> Looked:
+        """What the profile says of what was read, together with the parts read before."""
+        found, profile = reading.payloads, self._settings.profile
+        if not found:
+            return Looked(self._now(), since)
+        parts: Payloads = self._state.parts if isinstance(self._state, Searching) else ()
+        together = tuple(dict.fromkeys(parts + found))
+        verdict = profile.read(together)
+        if parts and isinstance(verdict, Refusal):  # another acta was laid down before the first was complete
+            together, verdict = found, profile.read(found)
+        if isinstance(verdict, Refusal):
+            together = found
+            self._log(Event.REFUSED_PAYLOAD, why=str(verdict))
+        return Looked(self._now(), since, together, reading.how, verdict)
+
+    def _keep(self, order: Keep) -> Kept | Failed:
+        frame, self._frame = self._frame, None
+        payloads = frozenset(order.payloads)
+        if payloads in self._kept:
+            return Kept(self._now(), Novelty.BEFORE)
+        if frame is None:
+            raise AssertionError("something was read, and there is no frame it was read in")
+        try:
+            place = self._keeper.keep(order.payloads, order.how, order.doubt, [frame])
+        except CardError as error:
+            self._log(Event.CARD_BAD, why=str(error))
+            self._reopen_card()
+            return Failed(self._now())
+        self._log(Event.KEPT, seq=place.seq, how=order.how)
+        novelty = Novelty.DIFFERS if order.mesa in self._mesas else Novelty.FIRST
+        self._kept.add(payloads)
+        if order.mesa:
+            self._mesas.add(order.mesa)
+        self._show_link()
+        self._offer()
+        return Kept(self._now(), novelty)
+
+    def _open_card(self) -> Keeper:
+        settings = self._settings
+        store = Store(
+            self._body.storage.folder, self._signer.verifier, lambda what: self._log(Event.CARD_REPAIRED, what=what)
+        )
+        return Keeper(store, self._signer, settings.recipients, self._body.clock, settings.profile.id, settings.mode)
+
+    def _reopen_card(self) -> None:
+        """After a failed write nobody knows what the card holds: the store looks anew, or the unit ends and says so."""
+        self.store.close()
+        self._keeper = self._open_card()
+        self._outbox.store = self.store
+
+    # The link: connected, offered, receipted.
+
+    def _link_is_up(self, link: LinkUp) -> None:
+        self._log(Event.LINK_UP, window=link.window)
+        self._link = link
+        self._on_their_way.clear()
+        self._outbox.connected()
+        self._offer_from = self._now() + RECONCILE_MS
+        self._say_holding()
+        self._show_link()
+
+    def _link_is_down(self, why: str) -> None:
+        wait = self._chance.randrange(min(RECONNECT_MS_MAX, RECONNECT_MS_MIN << min(self._failures, 10)))
+        self._failures += 1
+        self._link = None
+        self._connect_at = self._now() + wait
+        self._log(Event.LINK_DOWN, why=why, next_ms=wait)
+        self._show_link()
+
+    def _say_holding(self) -> None:
+        place = self.store.place()
+        holding = Holding(chain=place.chain, hash=place.prev, seq=place.seq - 1, unit=self._settings.unit)
+        self._publish(Leaf.HOLDING, note.write(holding, self._signer))
+        self._holding_at = self._now() + HOLDING_MS + self._chance.randrange(HOLDING_MS)
+
+    def _offer(self) -> None:
+        """Publishes what is due, as far as there is room on the link."""
+        if self._link is None or self._now() < self._offer_from:
+            return
+        now, room = self._now(), self._link.window - len(self._on_their_way)
+        for offer in self._outbox.due(now, room, CHUNKS_ON_THEIR_WAY_MAX - sum(self._on_their_way.values())):
+            if isinstance(offer, Chunk):
+                sent = self._publish(Leaf.CHUNK, offer.content, offer.sha256, offer.number)
+            else:
+                publication = self.store.read(offer)
+                if publication is None:
+                    self._log(Event.RECORD_BAD, file=offer.file_name)
+                sent = publication is None or self._publish(Leaf.ENVELOPE, publication)
+            if not sent:
+                return
+            self._outbox.offered(offer, now)
+
+    def _publish(self, leaf: Leaf, payload: bytes, sha256: str = "", number: int = 0) -> bool:
+        """Publishes on a topic of ours; whether the link is still there."""
+        topic = str(Topic(self._settings.deployment, self._settings.unit, leaf, sha256, number))
+        if self._link is None:
+            return False
+        if len(payload) + len(topic) + 16 > self._link.packet_bytes_max:
+            self._log(Event.TOO_LARGE, leaf=leaf.value, bytes=len(payload), max=self._link.packet_bytes_max)
+            return True
+        token = self._body.link.publish(topic, payload)
+        if token is None:
+            return False
+        self._on_their_way[token] = leaf is Leaf.CHUNK
+        return True
+
+    def _delivered(self, payload: bytes) -> None:
+        try:
+            if note.kind_of(payload) == Refused.KIND:
+                self._refused(note.read(payload, Refused, self._settings.hubs).statement)
+            else:
+                self._receipted(note.read(payload, Receipt, self._settings.hubs))
+        except TheirFault as error:
+            self._log(Event.RECEIPT_IGNORED, why=str(error))
+
+    def _receipted(self, receipt: note.Note[Receipt]) -> None:
+        statement = receipt.statement
+        if statement.unit != self._settings.unit or not self.store.settle(receipt):
+            self._log(Event.RECEIPT_IGNORED, hub=statement.hub, why="it is of a chain or an envelope this card has not")
+            return
+        self._failures = 0
+        self._log(Event.RECEIPTED, hub=statement.hub, seq=statement.seq, whole=statement.whole)
+        self._outbox.settled(statement.hub, statement.missing)
+        self._offer_from = self._now()  # a hub has spoken: what it holds is known
+        self._show_link()
+        self._offer()
+
+    def _refused(self, refused: Refused) -> None:
+        kept = self.store.find(refused.publication)
+        if kept is None or refused.unit != self._settings.unit:
+            self._log(Event.RECEIPT_IGNORED, hub=refused.hub, why="it refuses something this card has not")
+            return
+        self._log(Event.REFUSED, hub=refused.hub, seq=kept.seq, why=refused.why, words=refused.words)
+        self._body.indicator.show(Signal.REFUSED)
+        self._lamp = Signal.REFUSED
+        self._outbox.refused(kept, self._now())
+
+    def _show_link(self) -> None:
+        waits = self.store.waiting_count(self._settings.receipts) > 0
+        lamp = Signal.LINK_SETTLED
+        if waits:
+            lamp = Signal.LINK_WAITING if self._link is None else Signal.LINK_SENDING
+        if lamp is not self._lamp:
+            self._lamp = lamp
+            self._body.indicator.show(lamp)
+
+    def _now(self) -> Ms:
+        return self._body.clock.ms()

@@ -1,0 +1,435 @@
+"""The intake: what comes in from units is checked, opened, kept in one transaction, and only then answered.
+
+The checks of a publication, in this order; each ends in a signed refusal that says why (see docs/wire.md):
+
+1. Its topic is one of this deployment's; on another there is nobody to answer, and it is dropped.
+2. It comes apart into a note and a sealed record (`malformed`).
+3. The note is signed by an enrolled unit (`unknown-signer`, `bad-signature`) and well formed (`malformed`).
+4. That unit is the topic's (`wrong-topic`).
+5. The sealed record is the one that the envelope names, and only a chain's first envelope has none before it (`malformed`).
+6. No other envelope has its place in the chain, and it follows the one before it (`fork`).
+7. The sealed record opens with the hub's key (`not-for-us`, `malformed`).
+8. What is in it is a record signed by the same unit (`unknown-signer`, `bad-signature`, `malformed`).
+9. The record is of the same place in the same chain, with as many pictures (`record-mismatch`).
+
+From 6 on the envelope is a unit's own signed word, so it is kept whatever comes of it: forks as evidence beside the
+chain; what cannot be opened in its place in the chain, receipted as held and yet refused. Else one such envelope would
+leave a gap for ever, and all behind it would wait for receipts that cannot come.
+"""
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from hub.keys import Keys
+from hub.ledger import Chain, Kept, Ledger, Outcome, Picture, Place, Read, reading_of
+from hub.log import Event
+from hub.pictures import Pictures
+from wire import note
+from wire.acta import Acta, Incomplete, Profile, Refusal
+from wire.envelope import CHUNK_BYTES, Envelope, Sealed, context, join, split
+from wire.errors import MalformedError, TheirFault
+from wire.log import Log
+from wire.note import Note, Verifier
+from wire.receipt import CHUNKS_MAX, EXTRAS_MAX, MISSING_MAX, Extra, Holding, Missing, Receipt, Refused
+from wire.record import Mode, Record
+from wire.topics import FROM_UNITS, Leaf, Topic, parse
+
+ANSWERED_REFUSALS_MAX = 200
+"""How many refusals are answered in one batch: rubbish must not keep the hub from signing receipts."""
+
+REFUSALS_OF_A_UNIT_MAX = 256
+"""How many refusals are kept as evidence for one unit's topics; later ones are signed, and not kept."""
+
+REFUSALS_MAX = 65536
+"""How many refusals are kept in all: names of units that do not exist are free."""
+
+_WORDS_MAX = 400
+_STEP = 256
+"""How many places of a chain are looked at in one go."""
+
+
+class WrongTopicError(TheirFault):
+    """The note is a unit's, the topic another's."""
+
+    why = "wrong-topic"
+
+
+class RecordMismatchError(TheirFault):
+    """The record is not of its envelope's place, or names another number of pictures."""
+
+    why = "record-mismatch"
+
+
+class ForkError(TheirFault):
+    """The unit signed another envelope for that place, or this one does not follow the one before it."""
+
+    why = "fork"
+
+
+class UnknownPictureError(TheirFault):
+    """No envelope that is held names the picture."""
+
+    why = "unknown-picture"
+
+
+Answers = list[tuple[str, bytes]]
+
+
+class Intake:
+    """What a hub does with what comes in, without a broker.
+
+    Args:
+        deployment: whose topics are ours.
+        ledger: where all is kept.
+        pictures: where whole pictures are kept.
+        keys: the hub's.
+        register: tells the enrolled units' keys, by name.
+        profile: reads payloads.
+        now: tells the hub's clock, seconds since 1970 UTC.
+        log: where to tell what happened.
+    """
+
+    def __init__(
+        self,
+        *,
+        deployment: str,
+        ledger: Ledger,
+        pictures: Pictures,
+        keys: Keys,
+        register: Callable[[], Mapping[str, Verifier]],
+        profile: Profile,
+        now: Callable[[], int],
+        log: Log,
+    ) -> None:
+        self.deployment = deployment
+        self.ledger = ledger
+        self.pictures = pictures
+        self.keys = keys
+        self.register = register
+        self.profile = profile
+        self.now = now
+        self.log = log
+
+    def take(self, batch: Sequence[tuple[str, bytes]]) -> Answers:
+        """Takes a batch of publications, each with its topic.
+
+        Returns:
+            The answers to publish, each with its topic: when they are returned, what they say is durable. Every copy
+            of a publication is answered with the same bytes, until more is held of its chain.
+        """
+        return _Batch(self).take(batch)
+
+
+@dataclass(frozen=True, slots=True)
+class _Offer:
+    """A publication whose envelope holds (checks 1 to 5)."""
+
+    envelope: Note[Envelope]
+    note: bytes
+    sealed: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _Chunk:
+    """A chunk as it came."""
+
+    topic: Topic
+    content: bytes
+
+
+class _Batch:
+    """One batch on its way."""
+
+    def __init__(self, intake: Intake) -> None:
+        self._intake = intake
+        self._ledger = intake.ledger
+        self._trusted = intake.register()
+        self._now = intake.now()
+        self._dropped = 0
+        self._offers: dict[tuple[str, str], list[_Offer]] = defaultdict(list)
+        self._chunks: list[_Chunk] = []
+        self._asked: set[tuple[str, str]] = set()
+        self._grown: set[tuple[str, str]] = set()
+        self._refusals: dict[tuple[str, str, str], str] = {}
+        self._events: list[tuple[Event, dict[str, str | int]]] = []
+        self._kept = self._copies = self._chunks_kept = 0
+
+    def take(self, batch: Sequence[tuple[str, bytes]]) -> Answers:
+        for topic, publication in batch:
+            self._sort(parse(topic), publication)
+        with self._ledger.transaction():
+            chains = self._ledger.chains(self._offers.keys() | self._asked)
+            self._keep(chains)
+            for chunk in self._chunks:
+                try:
+                    self._take_chunk(chunk)
+                except TheirFault as fault:
+                    self._refuse(chunk.topic.unit, chunk.content, fault)
+            chains |= self._ledger.chains((self._asked | self._grown) - chains.keys())
+            for key in sorted(self._grown):
+                self._receipt(chains[key])
+            answers = [(self._topic(chain.unit), chain.receipt) for _, chain in sorted(chains.items())]
+            refusals = self._signed_refusals()
+        # Durable from here on.
+        self._tell()
+        return answers + refusals
+
+    def _topic(self, unit: str) -> str:
+        return str(Topic(self._intake.deployment, unit, Leaf.RECEIPT))
+
+    # Checks 1 to 5
+
+    def _sort(self, topic: Topic | None, publication: bytes) -> None:
+        if topic is None or topic.deployment != self._intake.deployment or topic.leaf not in FROM_UNITS:
+            self._dropped += 1
+            return
+        try:
+            match topic.leaf:
+                case Leaf.CHUNK:
+                    self._chunks.append(_Chunk(topic, publication))
+                case Leaf.HOLDING:
+                    holding = note.read(publication, Holding, self._trusted).statement
+                    _check_unit(holding.unit, topic)
+                    self._ask((holding.unit, holding.chain))
+                case _:
+                    text, sealed = split(publication)
+                    envelope = note.read(text, Envelope, self._trusted)
+                    _check_unit(envelope.statement.unit, topic)
+                    envelope.statement.check(sealed)
+                    offer = _Offer(envelope, text, sealed)
+                    self._offers[envelope.statement.unit, envelope.statement.chain].append(offer)
+        except TheirFault as fault:
+            self._refuse(topic.unit, publication, fault)
+
+    def _ask(self, key: tuple[str, str]) -> None:
+        self._asked.add(key)
+
+    # Checks 6 to 9
+
+    def _keep(self, chains: Mapping[tuple[str, str], Chain]) -> None:
+        kept: list[Kept] = []
+        for key, offers in self._offers.items():
+            kept += self._of_chain(chains[key], offers)
+        self._ledger.keep(kept, self._now)
+        self._kept = len(kept)
+        for key in {(each.chain.unit, each.chain.chain) for each in kept}:
+            self._follow(chains[key])
+            self._grown.add(key)
+        self._grown |= {key for key in self._asked if not chains[key].receipt}
+        self._alarm_conflicts(kept)
+
+    def _of_chain(self, chain: Chain, offers: Iterable[_Offer]) -> list[Kept]:
+        """What is new of a chain; copies and forks among it are answered as such."""
+        offers = list(offers)
+        held: dict[int, dict[str, tuple[bool, str]]] = defaultdict(dict)
+        for place in self._ledger.places(chain, {offer.envelope.statement.seq for offer in offers}):
+            held[place.seq][place.hash] = (place.stray, place.fault)
+        kept = []
+        for offer in offers:
+            envelope, hash_ = offer.envelope.statement, offer.envelope.hash
+            beside = held[envelope.seq]
+            known = beside.get(hash_)
+            stray = known[0] if known else any(not each_stray for each_stray, _ in beside.values())
+            if stray:
+                self._refuse_fork(chain, envelope.seq, offer.note, offer.sealed, alarm=known is None)
+            if known is None or known[1]:
+                read, fault = self._opened(offer)
+                if fault and not stray:
+                    self._refuse(chain.unit, join(offer.note, offer.sealed), fault)
+            if known is not None:
+                self._copies += 1
+                continue
+            why = fault.why if fault else ""
+            beside[hash_] = (stray, why)
+            kept.append(
+                Kept(
+                    chain,
+                    envelope.seq,
+                    hash_,
+                    envelope.prev,
+                    stray,
+                    why,
+                    offer.note,
+                    offer.sealed,
+                    envelope.pictures,
+                    read,
+                )
+            )
+        return kept
+
+    def _opened(self, offer: _Offer) -> tuple[Read | None, TheirFault | None]:
+        envelope = offer.envelope.statement
+        place = (envelope.unit, envelope.chain, envelope.seq)
+        try:
+            opened = self._intake.keys.opener.open(offer.sealed, context(*place, "record"))
+            record = note.read(opened, Record, {envelope.unit: self._trusted[envelope.unit]}).statement
+            if (record.unit, record.chain, record.seq, len(record.pictures)) != (*place, len(envelope.pictures)):
+                raise RecordMismatchError(
+                    f"envelope {envelope.seq}: the record in it is of another place or has other pictures: drop it"
+                )
+        except TheirFault as fault:
+            return None, fault
+        outcome, mesa, words = self._outcome(record)
+        payloads = msgspec.json.encode(record.payloads).decode("utf-8")
+        return Read(outcome, mesa, reading_of(record.payloads), words, payloads, opened), None
+
+    def _outcome(self, record: Record) -> tuple[Outcome, str, str]:
+        """What may become of a record: its outcome, its mesa if it has one, and why it does not count."""
+        profile = self._intake.profile
+        if record.mode is not Mode.LIVE:
+            return Outcome.TRAINING, "", ""
+        if not record.payloads:
+            return Outcome.UNREAD, "", "no QR code was read"
+        if record.profile != profile.id:
+            return Outcome.UNREAD, "", f"read by the profile {record.profile}, this hub's is {profile.id}"
+        match profile.read(record.payloads):
+            case Refusal() as refusal:
+                return Outcome.UNREAD, "", str(refusal)
+            case Incomplete() as incomplete:
+                return Outcome.INCOMPLETE, "", str(incomplete)
+            case Acta() as acta if not record.doubt:
+                return Outcome.ACTA, acta.mesa, ""
+            case Acta():
+                # Not every database holds NUL in a text.
+                return (
+                    Outcome.UNREAD,
+                    "",
+                    f"the unit doubts it: {record.doubt}".replace("\0", "\N{REPLACEMENT CHARACTER}"),
+                )
+
+    def _follow(self, chain: Chain) -> None:
+        """Moves a chain on over every envelope that follows, and tells those apart that do not."""
+        while True:
+            beyond = self._ledger.following(chain, _STEP)
+            by_seq: dict[int, list[Place]] = defaultdict(list)
+            for place in beyond:
+                by_seq[place.seq].append(place)
+            if len(beyond) == _STEP and len(by_seq) > 1:
+                del by_seq[beyond[-1].seq]  # perhaps not all of that place: it comes with the next step
+            start = chain.seq
+            for seq, places in by_seq.items():
+                if seq != chain.seq + 1:
+                    return
+                fitting = next((place for place in places if place.prev == chain.hash), None)
+                for place in places:
+                    if place is fitting and place.stray:
+                        self._ledger.set_stray(place, stray=False)
+                    elif place is not fitting and not place.stray:
+                        self._ledger.set_stray(place, stray=True)
+                        self._refuse_fork(chain, seq, *self._ledger.publication(place), alarm=True)
+                if fitting is None:
+                    return
+                chain.seq, chain.hash = seq, fitting.hash
+            if chain.seq == start or len(beyond) < _STEP:
+                return
+
+    def _refuse_fork(self, chain: Chain, seq: int, text: bytes, sealed: bytes, *, alarm: bool) -> None:
+        fault = ForkError(f"envelope {seq}: another has its place, or it does not follow: kept as evidence: enrol anew")
+        self._refuse(chain.unit, join(text, sealed), fault)
+        if alarm:
+            self._events.append((Event.FORK, {"unit": chain.unit, "chain": chain.chain, "seq": seq}))
+
+    def _alarm_conflicts(self, kept: Iterable[Kept]) -> None:
+        places = {each.record.mesa: each for each in kept if each.record and each.record.mesa and not each.stray}
+        for mesa in sorted(self._ledger.differing(places)):
+            each = places[mesa]
+            self._events.append((Event.CONFLICT, {"unit": each.chain.unit, "chain": each.chain.chain, "seq": each.seq}))
+
+    # Chunks
+
+    def _take_chunk(self, chunk: _Chunk) -> None:
+        topic, size = chunk.topic, len(chunk.content)
+        pictures = self._ledger.pictures(topic.unit, topic.sha256)
+        if not pictures:
+            raise UnknownPictureError("no envelope that is held names this picture: offer the envelope first")
+        fitting = next((each for each in pictures if size == _chunk_bytes(each.name, topic.number)), None)
+        if fitting is None:
+            raise MalformedError(f"chunk {topic.number}: {size} bytes are not its length: cut the picture again")
+        naming = self._ledger.chains_naming(fitting)
+        self._asked |= naming
+        if fitting.whole:
+            self._copies += 1
+            return
+        self._grown |= naming
+        self._chunks_kept += 1
+        if self._ledger.add_chunk(fitting, topic.number, chunk.content):
+            self._finish(fitting, topic.unit)
+
+    def _finish(self, picture: Picture, unit: str) -> None:
+        if self._intake.pictures.keep(picture.name, self._ledger.chunks(picture)):
+            self._ledger.complete(picture)
+        else:
+            self._events.append((Event.PICTURE_WRONG, {"unit": unit, "sha256": picture.name.sha256}))
+        self._ledger.forget_chunks(picture)
+
+    # Answers
+
+    def _receipt(self, chain: Chain) -> None:
+        """Signs a receipt, if what is held of the chain is not what the last one says."""
+        missing = self._ledger.missing(chain, MISSING_MAX, CHUNKS_MAX)
+        receipt = Receipt(
+            at=0,
+            chain=chain.chain,
+            extras=tuple(Extra(place.hash, place.seq) for place in self._ledger.extras(chain, EXTRAS_MAX)),
+            hash=chain.hash,
+            hub=self._intake.keys.signer.verifier.name,
+            missing=tuple(Missing(tuple(chunks), name.sha256) for name, chunks in missing),
+            seq=chain.seq,
+            unit=chain.unit,
+            whole=self._ledger.whole(chain),
+        )
+        state = hashlib.sha256(msgspec.json.encode(receipt)).hexdigest()
+        if state != chain.state:
+            signed = note.write(msgspec.structs.replace(receipt, at=self._now), self._intake.keys.signer)
+            chain.state, chain.receipt = state, signed
+            self._ledger.move_on(chain)
+
+    def _refuse(self, unit: str, publication: bytes, fault: TheirFault) -> None:
+        self._refusals[hashlib.sha256(publication).hexdigest(), unit, fault.why] = str(fault)[:_WORDS_MAX]
+
+    def _signed_refusals(self) -> Answers:
+        """The refusals, those sent before byte for byte the same; new ones are kept while there is room for them."""
+        before = self._ledger.refused({publication for publication, _, _ in self._refusals})
+        kept: Counter[str] = Counter()
+        rows: list[tuple[str, str, str, int, bytes]] = []
+        answers: Answers = []
+        for (publication, unit, why), words in list(self._refusals.items())[:ANSWERED_REFUSALS_MAX]:
+            signed = before.get((publication, unit, why))
+            if signed is None:
+                refused = Refused(self._now, self._intake.keys.signer.verifier.name, publication, unit, why, words)
+                signed = note.write(refused, self._intake.keys.signer)
+                if unit not in kept:
+                    kept[unit] = self._ledger.refusals_of(unit)
+                if kept[unit] < REFUSALS_OF_A_UNIT_MAX and self._ledger.refusals + len(rows) < REFUSALS_MAX:
+                    kept[unit] += 1
+                    rows.append((publication, unit, why, self._now, signed))
+            answers.append((self._topic(unit), signed))
+        self._ledger.add_refusals(rows)
+        return answers
+
+    def _tell(self) -> None:
+        log = self._intake.log
+        for event, facts in self._events:
+            log(event, **facts)
+        for (unit, why), count in sorted(Counter((unit, why) for _, unit, why in self._refusals).items()):
+            log(Event.REFUSED, unit=unit, why=why, count=count)
+        if len(self._refusals) > ANSWERED_REFUSALS_MAX:
+            log(Event.UNANSWERED, count=len(self._refusals) - ANSWERED_REFUSALS_MAX)
+        if self._dropped:
+            log(Event.TOPIC_UNKNOWN, count=self._dropped)
+        if self._kept or self._chunks_kept or self._copies:
+            log(Event.KEPT, envelopes=self._kept, chunks=self._chunks_kept, copies=self._copies)
+
+
+def _check_unit(unit: str, topic: Topic) -> None:
+    if unit != topic.unit:
+        raise WrongTopicError(f"a note of {unit} on a topic of {topic.unit}: publish it on its own topic")
+
+
+def _chunk_bytes(picture: Sealed, number: int) -> int:
+    """How long a chunk of a picture must be; 0 for one that the picture does not have."""
+    return max(0, min(CHUNK_BYTES, picture.size - number * CHUNK_BYTES))

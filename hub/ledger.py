@@ -1,0 +1,690 @@
+"""The ledger: everything a hub holds, in one database that is never overwritten.
+
+SQLite (WAL, `synchronous=FULL`) or PostgreSQL (`synchronous_commit=on`), both asserted at start; one connection, used
+by one thread, and one writer at a time. Rows are added and their states move on; no row that holds evidence is changed
+in what it says, or removed: of forks and conflicts both sides are kept.
+"""
+
+import fcntl
+import hashlib
+import itertools
+import os
+import threading
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import quote
+
+from peewee import (
+    BigIntegerField,
+    BlobField,
+    BooleanField,
+    CompositeKey,
+    Database,
+    DatabaseError,
+    ForeignKeyField,
+    InterfaceError,
+    IntegerField,
+    Model,
+    PostgresqlDatabase,
+    SqliteDatabase,
+    TextField,
+    fn,
+)
+
+from hub.settings import POSTGRESQL
+from wire.envelope import Sealed
+from wire.errors import OurFault
+from wire.fields import NOTHING
+
+_LOCK_NUMBER = 0x7465737469676F
+"""What PostgreSQL's advisory lock of the one writer is called: `testigo` in ASCII."""
+
+
+class Outcome(Enum):
+    """What the hub's profile says of a record's payloads."""
+
+    ACTA = "acta"
+    INCOMPLETE = "incomplete"
+    UNREAD = "unread"
+    TRAINING = "training"
+
+
+class AboutRow(Model):
+    """What the ledger is of: a deployment, a profile."""
+
+    name = TextField(primary_key=True)
+    value = TextField()
+
+    class Meta:
+        table_name = "about"
+
+
+class ChainRow(Model):
+    """A unit's chain: up to where it is held without a gap, and the last receipt said so."""
+
+    id = BigIntegerField(primary_key=True)
+    unit = TextField()
+    chain = TextField()
+    seq = BigIntegerField()
+    hash = TextField()
+    receipt = BlobField()
+    state = TextField()
+
+    class Meta:
+        table_name = "chain"
+        indexes = ((("unit", "chain"), True),)
+
+
+class EnvelopeRow(Model):
+    """An envelope and its sealed record, byte for byte.
+
+    `stray` ones fork from their chain or do not follow in it: evidence, beside the chain. `fault` says why the sealed
+    record could not be opened or does not fit; such an envelope has its place in the chain, but no record. `whole`
+    says that all its pictures are.
+    """
+
+    id = BigIntegerField(primary_key=True)
+    chain = ForeignKeyField(ChainRow, index=False)
+    seq = BigIntegerField()
+    hash = TextField()
+    prev = TextField()
+    at = BigIntegerField()
+    stray = BooleanField()
+    whole = BooleanField()
+    fault = TextField()
+    note = BlobField()
+    sealed = BlobField()
+
+    class Meta:
+        table_name = "envelope"
+        indexes = ((("chain", "seq", "hash"), True), (("chain", "whole", "seq"), False))
+
+
+class RecordRow(Model):
+    """An opened record: `reading` names its set of payloads, which are kept as a JSON array in `payloads`."""
+
+    envelope = ForeignKeyField(EnvelopeRow, primary_key=True)
+    outcome = TextField()
+    mesa = TextField()
+    reading = TextField()
+    words = TextField()
+    payloads = TextField()
+    note = BlobField()
+
+    class Meta:
+        table_name = "record"
+        indexes = ((("mesa", "reading"), False), (("outcome",), False))
+
+
+class PictureRow(Model):
+    """A sealed picture that a unit's envelopes name."""
+
+    id = BigIntegerField(primary_key=True)
+    unit = TextField()
+    sha256 = TextField()
+    size = IntegerField()
+    whole = BooleanField()
+
+    class Meta:
+        table_name = "picture"
+        indexes = ((("unit", "sha256", "size"), True),)
+
+
+class NamedRow(Model):
+    """Which envelope names which picture."""
+
+    envelope = ForeignKeyField(EnvelopeRow, index=False)
+    picture = ForeignKeyField(PictureRow)
+
+    class Meta:
+        table_name = "named"
+        primary_key = CompositeKey("envelope", "picture")
+
+
+class ChunkRow(Model):
+    """A chunk of a picture that is not whole yet; with the last one they become a file and go."""
+
+    picture = ForeignKeyField(PictureRow, index=False)
+    number = IntegerField()
+    content = BlobField()
+
+    class Meta:
+        table_name = "chunk"
+        primary_key = CompositeKey("picture", "number")
+
+
+class RefusedRow(Model):
+    """A refusal, as it was signed: sent again for every copy."""
+
+    id = BigIntegerField(primary_key=True)
+    publication = TextField()
+    unit = TextField()
+    why = TextField()
+    at = BigIntegerField()
+    note = BlobField()
+
+    class Meta:
+        table_name = "refused"
+        indexes = ((("publication", "unit", "why"), True), (("unit",), False))
+
+
+_TABLES: tuple[type[Model], ...] = (
+    AboutRow,
+    ChainRow,
+    EnvelopeRow,
+    RecordRow,
+    PictureRow,
+    NamedRow,
+    ChunkRow,
+    RefusedRow,
+)
+
+
+@dataclass(slots=True)
+class Chain:
+    """A chain's state; `receipt` is the last signed note, and `state` names what it says."""
+
+    id: int
+    unit: str
+    chain: str
+    seq: int
+    hash: str
+    receipt: bytes
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """An envelope's place in its chain."""
+
+    id: int
+    seq: int
+    hash: str
+    prev: str
+    stray: bool
+    fault: str
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """An envelope to be kept; `id` is 0 until the ledger numbers it."""
+
+    chain: Chain
+    seq: int
+    hash: str
+    prev: str
+    stray: bool
+    fault: str
+    note: bytes
+    sealed: bytes
+    pictures: tuple[Sealed, ...]
+    record: "Read | None"
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """An opened record, and what the profile says of it."""
+
+    outcome: Outcome
+    mesa: str
+    reading: str
+    words: str
+    payloads: str
+    note: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture's state."""
+
+    id: int
+    name: Sealed
+    whole: bool
+
+
+class Ledger:
+    """An open ledger; see `opened`.
+
+    Every method belongs to the thread that opened it. What changes the ledger is called within `transaction`.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._thread = threading.get_ident()
+        self._ids = {
+            table: itertools.count(1 + (self._rows(table.select(fn.MAX(table.id)))[0][0] or 0))
+            for table in (ChainRow, EnvelopeRow, PictureRow, RefusedRow)
+        }
+        self.refusals = int(self._rows(RefusedRow.select(fn.COUNT(RefusedRow.id)))[0][0])
+        """How many refusals are kept."""
+
+    @classmethod
+    @contextmanager
+    def opened(cls, place: str, about: Mapping[str, str], *, write: bool) -> Iterator[Self]:
+        """Opens a ledger, and closes it in the end.
+
+        Args:
+            place: path of an SQLite file, made when it is not there, or a `postgresql://` DSN.
+            about: what the ledger must be of; a new one is of that.
+            write: whether to keep; only one can at a time. Reading needs no lock, and never disturbs the writer.
+
+        Raises:
+            OurFault: it cannot be opened, is another's, or does not promise to survive a power cut.
+        """
+        where = "the PostgreSQL database" if place.startswith(POSTGRESQL) else place
+        try:
+            with _connected(place, write=write) as database:
+                _check_about(database, about, where, write=write)
+                yield cls(database)
+        except (DatabaseError, InterfaceError) as error:
+            raise OurFault(
+                f"ledger in {where}: {str(error).strip()}: see that it is there, whole, and not full"
+            ) from error
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All that is done within becomes durable together at the end, or not at all."""
+        assert threading.get_ident() == self._thread, "the ledger belongs to the thread that opened it"
+        with self._database.atomic():
+            yield
+
+    def _rows(self, query: Any) -> list[tuple[Any, ...]]:
+        assert threading.get_ident() == self._thread, "the ledger belongs to the thread that opened it"
+        return list(query.tuples().execute(self._database))
+
+    def _do(self, query: Any) -> None:
+        query.execute(self._database)
+
+    def _insert(self, table: type[Model], rows: Sequence[tuple[Any, ...]], fields: Sequence[Any]) -> None:
+        if rows:
+            self._do(table.insert_many(rows, fields))
+
+    # Chains
+
+    def chains(self, wanted: Collection[tuple[str, str]]) -> dict[tuple[str, str], Chain]:
+        """The chains of these (unit, chain); those that are not known yet are begun, empty."""
+        fields = (
+            ChainRow.id,
+            ChainRow.unit,
+            ChainRow.chain,
+            ChainRow.seq,
+            ChainRow.hash,
+            ChainRow.receipt,
+            ChainRow.state,
+        )
+        query = ChainRow.select(*fields).where(ChainRow.chain << sorted({chain for _, chain in wanted}))
+        rows = self._rows(query) if wanted else []
+        known = {(row[1], row[2]): Chain(*row[:5], bytes(row[5]), row[6]) for row in rows}
+        begun = {
+            (unit, chain): Chain(next(self._ids[ChainRow]), unit, chain, 0, NOTHING, b"", "")
+            for unit, chain in wanted
+            if (unit, chain) not in known
+        }
+        self._insert(
+            ChainRow,
+            [(new.id, new.unit, new.chain, new.seq, new.hash, new.receipt, new.state) for new in begun.values()],
+            fields,
+        )
+        return {key: known.get(key) or begun[key] for key in wanted}
+
+    def move_on(self, chain: Chain) -> None:
+        """Keeps a chain's state as it is now."""
+        self._do(
+            ChainRow.update(seq=chain.seq, hash=chain.hash, receipt=chain.receipt, state=chain.state).where(
+                ChainRow.id == chain.id
+            )
+        )
+
+    # Envelopes
+
+    def places(self, chain: Chain, seqs: Collection[int]) -> list[Place]:
+        """What is held at these places of a chain."""
+        return self._places((EnvelopeRow.chain == chain.id) & (EnvelopeRow.seq << sorted(seqs)))
+
+    def following(self, chain: Chain, limit: int) -> list[Place]:
+        """What is held beyond a chain's contiguous part, strays too, lowest first and then in the order it came."""
+        return self._places((EnvelopeRow.chain == chain.id) & (EnvelopeRow.seq > chain.seq), limit)
+
+    def extras(self, chain: Chain, limit: int) -> list[Place]:
+        """What is held beyond a chain's contiguous part and may come to follow, lowest first."""
+        beyond = (EnvelopeRow.chain == chain.id) & (EnvelopeRow.seq > chain.seq) & ~EnvelopeRow.stray
+        return self._places(beyond, limit)
+
+    def _places(self, which: Any, limit: int | None = None) -> list[Place]:
+        row = EnvelopeRow
+        query = row.select(row.id, row.seq, row.hash, row.prev, row.stray, row.fault).where(which)
+        return [
+            Place(id_, seq, hash_, prev, bool(stray), fault)
+            for id_, seq, hash_, prev, stray, fault in self._rows(query.order_by(row.seq, row.id).limit(limit))
+        ]
+
+    def publication(self, place: Place) -> tuple[bytes, bytes]:
+        """An envelope's note and sealed record, as they came."""
+        query = EnvelopeRow.select(EnvelopeRow.note, EnvelopeRow.sealed).where(EnvelopeRow.id == place.id)
+        note, sealed = self._rows(query)[0]
+        return bytes(note), bytes(sealed)
+
+    def keep(self, envelopes: Sequence[Kept], at: int) -> None:
+        """Adds envelopes, their records, and the pictures they name."""
+        row = EnvelopeRow
+        ids = [next(self._ids[EnvelopeRow]) for _ in envelopes]
+        wanted = {(each.chain.unit, name) for each in envelopes for name in each.pictures}
+        pictures = self._begun(wanted)
+        naming = [
+            (id_, pictures[each.chain.unit, name])
+            for id_, each in zip(ids, envelopes, strict=True)
+            for name in dict.fromkeys(each.pictures)
+        ]
+        lacking = {id_ for id_, picture in naming if not picture.whole}
+        self._insert(
+            row,
+            [
+                (id_, kept.chain.id, kept.seq, kept.hash, kept.prev, at, kept.stray, id_ not in lacking)
+                + (kept.fault, kept.note, kept.sealed)
+                for id_, kept in zip(ids, envelopes, strict=True)
+            ],
+            (
+                row.id,
+                row.chain,
+                row.seq,
+                row.hash,
+                row.prev,
+                row.at,
+                row.stray,
+                row.whole,
+                row.fault,
+                row.note,
+                row.sealed,
+            ),
+        )
+        self._insert(
+            RecordRow,
+            [
+                (id_, read.outcome.value, read.mesa, read.reading, read.words, read.payloads, read.note)
+                for id_, read in zip(ids, (kept.record for kept in envelopes), strict=True)
+                if read is not None
+            ],
+            (
+                RecordRow.envelope,
+                RecordRow.outcome,
+                RecordRow.mesa,
+                RecordRow.reading,
+                RecordRow.words,
+                RecordRow.payloads,
+                RecordRow.note,
+            ),
+        )
+        self._insert(NamedRow, [(id_, picture.id) for id_, picture in naming], (NamedRow.envelope, NamedRow.picture))
+
+    def set_stray(self, place: Place, *, stray: bool) -> None:
+        """Says that an envelope does not follow in its chain, or does after all."""
+        self._do(EnvelopeRow.update(stray=stray).where(EnvelopeRow.id == place.id))
+
+    def differing(self, mesas: Collection[str]) -> set[str]:
+        """Which of these mesas have more than one reading among what may count."""
+        query = (
+            RecordRow.select(RecordRow.mesa)
+            .join(EnvelopeRow)
+            .where((RecordRow.mesa << sorted(mesas)) & (RecordRow.outcome == Outcome.ACTA.value) & ~EnvelopeRow.stray)
+            .group_by(RecordRow.mesa)
+            .having(fn.COUNT(RecordRow.reading.distinct()) > 1)
+        )
+        return {mesa for (mesa,) in self._rows(query)} if mesas else set()
+
+    # Pictures
+
+    def whole(self, chain: Chain) -> int:
+        """Up to which place of a chain all is held, pictures included."""
+        first = self._rows(
+            EnvelopeRow.select(fn.MIN(EnvelopeRow.seq)).where(
+                (EnvelopeRow.chain == chain.id)
+                & ~EnvelopeRow.whole
+                & (EnvelopeRow.seq <= chain.seq)
+                & ~EnvelopeRow.stray
+            )
+        )[0][0]
+        return chain.seq if first is None else first - 1
+
+    def missing(self, chain: Chain, pictures: int, chunks: int) -> list[tuple[Sealed, list[int]]]:
+        """The oldest pictures of a chain that are not whole, at most so many, each with its first missing chunks."""
+        query = (
+            PictureRow.select(PictureRow.id, PictureRow.sha256, PictureRow.size)
+            .join(NamedRow)
+            .join(EnvelopeRow)
+            .where((EnvelopeRow.chain == chain.id) & ~EnvelopeRow.whole & ~EnvelopeRow.stray & ~PictureRow.whole)
+            .order_by(EnvelopeRow.seq, PictureRow.id)
+            .limit(pictures)
+        )
+        names = {id_: Sealed(sha256, size) for id_, sha256, size in self._rows(query)}
+        held: dict[int, set[int]] = {id_: set() for id_ in names}
+        if names:
+            of_these = ChunkRow.select(ChunkRow.picture, ChunkRow.number).where(ChunkRow.picture << sorted(names))
+            for id_, number in self._rows(of_these):
+                held[id_].add(number)
+        return [
+            (name, list(itertools.islice((n for n in range(name.chunks) if n not in held[id_]), chunks)))
+            for id_, name in names.items()
+        ]
+
+    def pictures(self, unit: str, sha256: str) -> list[Picture]:
+        """The pictures of that SHA-256 that a unit's envelopes name: one, or as many as it claims sizes."""
+        row = PictureRow
+        query = row.select(row.id, row.sha256, row.size, row.whole).where((row.unit == unit) & (row.sha256 == sha256))
+        return [Picture(id_, Sealed(sha256, size), bool(whole)) for id_, sha256, size, whole in self._rows(query)]
+
+    def add_chunk(self, picture: Picture, number: int, content: bytes) -> bool:
+        """Adds a chunk unless it is held; True when with it no chunk is missing."""
+        fields = (ChunkRow.picture, ChunkRow.number, ChunkRow.content)
+        self._do(ChunkRow.insert_many([(picture.id, number, content)], fields).on_conflict_ignore())
+        query = ChunkRow.select(fn.COUNT(ChunkRow.number)).where(ChunkRow.picture == picture.id)
+        return bool(self._rows(query)[0][0] == picture.name.chunks)
+
+    def chunks(self, picture: Picture) -> Iterator[bytes]:
+        """The chunks of a picture in order, one in memory at a time."""
+        for number in range(picture.name.chunks):
+            which = (ChunkRow.picture == picture.id) & (ChunkRow.number == number)
+            yield bytes(self._rows(ChunkRow.select(ChunkRow.content).where(which))[0][0])
+
+    def forget_chunks(self, picture: Picture) -> None:
+        """Removes the chunks of a picture: it is a file now, or they were not its own."""
+        self._do(ChunkRow.delete().where(ChunkRow.picture == picture.id))
+
+    def complete(self, picture: Picture) -> None:
+        """Says that a picture is whole."""
+        self._do(PictureRow.update(whole=True).where(PictureRow.id == picture.id))
+        naming = NamedRow.select(NamedRow.envelope).where(NamedRow.picture == picture.id)
+        lacking = (
+            NamedRow.select(NamedRow.envelope).join(PictureRow).where((NamedRow.envelope << naming) & ~PictureRow.whole)
+        )
+        self._do(EnvelopeRow.update(whole=True).where((EnvelopeRow.id << naming) & EnvelopeRow.id.not_in(lacking)))
+
+    def chains_naming(self, picture: Picture) -> set[tuple[str, str]]:
+        """The (unit, chain) whose envelopes name a picture."""
+        query = (
+            ChainRow.select(ChainRow.unit, ChainRow.chain)
+            .join(EnvelopeRow)
+            .join(NamedRow)
+            .where(NamedRow.picture == picture.id)
+            .distinct()
+        )
+        return {(unit, chain) for unit, chain in self._rows(query)}
+
+    def _begun(self, wanted: Collection[tuple[str, Sealed]]) -> dict[tuple[str, Sealed], Picture]:
+        """The pictures named, by unit and name; those that are not known yet are begun, without a chunk."""
+        row = PictureRow
+        fields = (row.id, row.unit, row.sha256, row.size, row.whole)
+        query = row.select(*fields).where(row.sha256 << sorted({name.sha256 for _, name in wanted}))
+        known = {
+            (unit, Sealed(sha256, size)): Picture(id_, Sealed(sha256, size), bool(whole))
+            for id_, unit, sha256, size, whole in (self._rows(query) if wanted else [])
+        }
+        begun = {
+            (unit, name): Picture(next(self._ids[PictureRow]), name, whole=False)
+            for unit, name in wanted
+            if (unit, name) not in known
+        }
+        self._insert(
+            row, [(new.id, unit, name.sha256, name.size, False) for (unit, name), new in begun.items()], fields
+        )
+        return known | begun
+
+    # Refusals
+
+    def refused(self, publications: Collection[str]) -> dict[tuple[str, str, str], bytes]:
+        """The refusals that were signed before, by (publication, unit, why)."""
+        row = RefusedRow
+        query = row.select(row.publication, row.unit, row.why, row.note).where(row.publication << sorted(publications))
+        rows = self._rows(query) if publications else []
+        return {(publication, unit, why): bytes(note) for publication, unit, why, note in rows}
+
+    def refusals_of(self, unit: str) -> int:
+        """How many refusals are kept of a unit's topics."""
+        query = RefusedRow.select(fn.COUNT(RefusedRow.id)).where(RefusedRow.unit == unit)
+        return int(self._rows(query)[0][0])
+
+    def add_refusals(self, rows: Sequence[tuple[str, str, str, int, bytes]]) -> None:
+        """Keeps refusals: (publication, unit, why, at, note)."""
+        row = RefusedRow
+        fields = (row.id, row.publication, row.unit, row.why, row.at, row.note)
+        self._insert(row, [(next(self._ids[RefusedRow]), *each) for each in rows], fields)
+        self.refusals += len(rows)
+
+    # Reading, for the count
+
+    def readings(self) -> list[tuple[str, str, int, int, int]]:
+        """What may count: (mesa, reading, units, first seen at, an envelope that holds it), in order."""
+        record, envelope = RecordRow, EnvelopeRow
+        query = (
+            record.select(
+                record.mesa,
+                record.reading,
+                fn.COUNT(ChainRow.unit.distinct()),
+                fn.MIN(envelope.at),
+                fn.MIN(envelope.id),
+            )
+            .join(envelope)
+            .join(ChainRow)
+            .where((record.outcome == Outcome.ACTA.value) & ~envelope.stray)
+            .group_by(record.mesa, record.reading)
+        )
+        return sorted(self._rows(query))
+
+    def payloads(self, envelopes: Sequence[int]) -> Iterator[str]:
+        """The payloads (a JSON array) that these envelopes hold, in their order, read a few hundred at a time."""
+        for begin in range(0, len(envelopes), 500):
+            some = envelopes[begin : begin + 500]
+            query = RecordRow.select(RecordRow.envelope, RecordRow.payloads).where(RecordRow.envelope << list(some))
+            found = dict(self._rows(query))
+            yield from (found[envelope] for envelope in some)
+
+    def records(self, outcome: Outcome) -> list[tuple[str, str, int, int, str]]:
+        """All records of that outcome: (unit, chain, seq, kept at, words), in order."""
+        query = (
+            RecordRow.select(ChainRow.unit, ChainRow.chain, EnvelopeRow.seq, EnvelopeRow.at, RecordRow.words)
+            .join(EnvelopeRow)
+            .join(ChainRow)
+            .where((RecordRow.outcome == outcome.value) & ~EnvelopeRow.stray)
+        )
+        return sorted(self._rows(query))
+
+    def unopened(self) -> list[tuple[str, str, int, int, str]]:
+        """All envelopes whose record could not be opened: (unit, chain, seq, kept at, why), in order."""
+        return self._envelopes((EnvelopeRow.fault != "") & ~EnvelopeRow.stray)
+
+    def strays(self) -> list[tuple[str, str, int, int, str]]:
+        """All envelopes beside their chain: (unit, chain, seq, kept at, hash), in order."""
+        return self._envelopes(EnvelopeRow.stray, EnvelopeRow.hash)
+
+    def _envelopes(self, which: Any, last: Any = EnvelopeRow.fault) -> list[tuple[str, str, int, int, str]]:
+        query = (
+            EnvelopeRow.select(ChainRow.unit, ChainRow.chain, EnvelopeRow.seq, EnvelopeRow.at, last)
+            .join(ChainRow)
+            .where(which)
+        )
+        return sorted(self._rows(query))
+
+
+@contextmanager
+def _connected(place: str, *, write: bool) -> Iterator[Database]:
+    """A connection that keeps what it promises, and the writer's lock with it."""
+    if place.startswith(POSTGRESQL):
+        with _used(PostgresqlDatabase(place, prefer_psycopg3=True, thread_safe=False)) as database:
+            if write:
+                # A hub killed a moment ago may still be going: its lock is waited for, not for ever.
+                database.execute_sql("SET lock_timeout = '10s'")
+                database.execute_sql("SELECT pg_advisory_lock(%s)", (_LOCK_NUMBER,))
+                database.execute_sql("SET synchronous_commit = on")
+                for setting in ("synchronous_commit", "fsync", "full_page_writes"):
+                    found = database.execute_sql(f"SHOW {setting}").fetchone()[0]
+                    if found != "on":
+                        raise OurFault(f"PostgreSQL has {setting} = {found}, expected on: correct its configuration")
+            else:
+                database.execute_sql("SET default_transaction_read_only = on")
+            yield database
+    elif write:
+        path = Path(place)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = os.open(f"{place}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise OurFault(
+                    f"ledger {place}: another hub keeps it: stop that one, or give this one its own"
+                ) from error
+            pragmas = {"journal_mode": "wal", "synchronous": "full", "foreign_keys": 1}
+            with _used(SqliteDatabase(place, pragmas=pragmas, thread_safe=False)) as database:
+                found = [
+                    database.execute_sql(f"PRAGMA {name}").fetchone()[0] for name in ("journal_mode", "synchronous")
+                ]
+                if found != ["wal", 2]:
+                    raise OurFault(
+                        f"ledger {place}: expected journal wal and synchronous 2, found {found}: move it to a disk that can"
+                    )
+                yield database
+        finally:
+            os.close(lock)
+    else:
+        if not Path(place).is_file():
+            raise OurFault(f"ledger {place}: there is none yet: run the hub first")
+        # Read-only it never checkpoints; SQLite before 3.51.3 can corrupt a database that two connections checkpoint.
+        uri = f"file:{quote(place)}?mode=ro"
+        with _used(SqliteDatabase(uri, uri=True, thread_safe=False)) as database:
+            yield database
+
+
+@contextmanager
+def _used(database: Database) -> Iterator[Database]:
+    database.connect()
+    try:
+        yield database
+    finally:
+        database.close()
+
+
+def _check_about(database: Database, about: Mapping[str, str], where: str, *, write: bool) -> None:
+    if write:
+        with database.atomic(), database.bind_ctx(_TABLES):
+            database.create_tables(_TABLES)
+            rows = list(about.items())
+            AboutRow.insert_many(rows, (AboutRow.name, AboutRow.value)).on_conflict_ignore().execute(database)
+    query: Any = AboutRow.select(AboutRow.name, AboutRow.value).tuples()
+    found = dict(query.execute(database))
+    for name, value in about.items():
+        if found.get(name) != value:
+            raise OurFault(
+                f"ledger in {where}: {name}: expected {value!r}, found {found.get(name)!r}: give each its own ledger"
+            )
+
+
+def reading_of(payloads: Iterable[str]) -> str:
+    """The name of a set of payloads: in whatever order and how often they were read, it is the same."""
+    digest = hashlib.sha256()
+    for payload in sorted(set(payloads)):
+        encoded = payload.encode("utf-8")
+        digest.update(len(encoded).to_bytes(4, "big") + encoded)
+    return digest.hexdigest()

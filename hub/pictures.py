@@ -1,0 +1,55 @@
+"""The pictures: sealed, whole, and each a file named by its SHA-256."""
+
+import hashlib
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from wire.envelope import Sealed
+
+
+class Pictures:
+    """A folder of whole sealed pictures.
+
+    Args:
+        folder: made when it is not there; what a killed hub left half written in it is removed.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        for half in folder.glob("*.part"):
+            half.unlink()
+
+    def path(self, sha256: str) -> Path:
+        """Where the picture of that name is, once it is whole."""
+        return self._folder / sha256
+
+    def keep(self, picture: Sealed, chunks: Iterable[bytes]) -> bool:
+        """Writes a picture so that it survives a power cut.
+
+        Args:
+            picture: its name and size.
+            chunks: all of it, in order.
+
+        Returns:
+            False when the chunks are not the picture named: then nothing is kept.
+        """
+        half = self._folder / f"{picture.sha256}.part"
+        digest = hashlib.sha256()
+        with half.open("wb") as file:
+            for chunk in chunks:
+                digest.update(chunk)
+                file.write(chunk)
+            file.flush()
+            os.fsync(file.fileno())
+        if digest.hexdigest() != picture.sha256:
+            half.unlink()
+            return False
+        half.rename(self.path(picture.sha256))
+        folder = os.open(self._folder, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+        return True

@@ -1,0 +1,93 @@
+"""The hub's settings: one TOML file, checked whole at start."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from wire import profiles
+from wire.acta import Profile
+from wire.errors import OurFault
+from wire.fields import Name
+from wire.settings import Broker, parse
+
+POSTGRESQL = "postgresql://"
+"""How the name of a PostgreSQL database begins; any other name is the path of an SQLite file."""
+
+
+class HubFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The file's keys; paths are relative to the file.
+
+    Attributes:
+        name: the hub's name, and signer of its receipts.
+        deployment: the name of the deployment, part of every topic.
+        profile: id of the election's profile.
+        keys: folder of `sign.pem` (P-256) and `seal.pem` (X25519), PKCS#8 PEM without a passphrase.
+        register: the enrolled units' verifier keys, one a line; read again when it changes.
+        database: path of an SQLite file, or a `postgresql://` DSN.
+        pictures: folder for whole sealed pictures.
+        broker: where to connect.
+        batch: most publications in one commit.
+        linger_ms: how long a batch waits for more once it has one; longer means fewer commits and later receipts.
+    """
+
+    name: Name
+    deployment: Name
+    profile: str
+    keys: str
+    register: str
+    database: str
+    pictures: str
+    broker: Broker
+    batch: Annotated[int, Meta(ge=1, le=1024)] = 256
+    linger_ms: Annotated[int, Meta(ge=0, le=1000)] = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The settings, with the profile read and paths made absolute."""
+
+    name: str
+    deployment: str
+    profile: Profile
+    keys: Path
+    register: Path
+    database: str
+    pictures: Path
+    broker: Broker
+    batch: int
+    linger_ms: int
+    base: Path
+
+
+def read(path: Path) -> Settings:
+    """Reads a settings file.
+
+    Raises:
+        OurFault: something in it cannot be used; one sentence says what to correct.
+    """
+    try:
+        file = parse(path.read_text("utf-8"), HubFile, str(path))
+    except OSError as error:
+        raise OurFault(f"settings {path}: {error.strerror}: give the right file with --settings") from error
+    except UnicodeDecodeError as error:
+        raise OurFault(f"settings {path}: not UTF-8 text: give the right file with --settings") from error
+    base = path.parent.resolve()
+    for key, is_there in (("keys", (base / file.keys).is_dir()), ("register", (base / file.register).is_file())):
+        if not is_there:
+            raise OurFault(f"{path}: {key}: expected it at {base / getattr(file, key)}, found nothing: make it")
+    return Settings(
+        name=file.name,
+        deployment=file.deployment,
+        profile=profiles.named(file.profile),
+        keys=base / file.keys,
+        register=base / file.register,
+        database=file.database if file.database.startswith(POSTGRESQL) else str(base / file.database),
+        pictures=base / file.pictures,
+        broker=file.broker,
+        batch=file.batch,
+        linger_ms=file.linger_ms,
+        base=base,
+    )

@@ -1,0 +1,103 @@
+"""The clocks: one that is stepped by hand and seeded, for any number of simulated units; one that is the wall's.
+
+Both can also be asked to do something later, which is all the scheduling a simulated body needs.
+"""
+
+import heapq
+import itertools
+import threading
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from device.ports import Ms
+
+Action = Callable[[], object]
+
+DATE = 1722211446
+"""29 July 2024 00:04:06 UTC: what simulated units believe the date to be when they start."""
+
+
+class Schedule(Protocol):
+    """A unit's clock that can also do things later."""
+
+    def ms(self) -> Ms:
+        """Milliseconds since the start."""
+        ...
+
+    def seconds(self) -> int:
+        """The believed date."""
+        ...
+
+    def source(self) -> str:
+        """Where it comes from."""
+        ...
+
+    def after(self, ms: Ms, action: Action) -> None:
+        """Does something `ms` milliseconds from now."""
+        ...
+
+
+class SteppedClock:
+    """Time that passes only in `run`: everything due is done in order, on the caller's thread."""
+
+    def __init__(self) -> None:
+        self.jump_seconds = 0
+        self._now: Ms = 0
+        self._order = itertools.count()
+        self._due: list[tuple[Ms, int, Action]] = []
+
+    def ms(self) -> Ms:
+        """Milliseconds since the start."""
+        return self._now
+
+    def seconds(self) -> int:
+        """The believed date; `jump_seconds` sets it wrong."""
+        return DATE + self._now // 1000 + self.jump_seconds
+
+    def source(self) -> str:
+        """It is believed to come from the system."""
+        return "system"
+
+    def after(self, ms: Ms, action: Action) -> None:
+        """Does something `ms` milliseconds from now, after everything that is due before."""
+        heapq.heappush(self._due, (self._now + ms, next(self._order), action))
+
+    def run(self, ms: Ms) -> None:
+        """Lets `ms` milliseconds pass."""
+        end = self._now + ms
+        while self._due and self._due[0][0] <= end:
+            self._now, _, action = heapq.heappop(self._due)
+            action()
+        self._now = end
+
+    def run_until(self, true: Callable[[], bool], limit_ms: Ms) -> bool:
+        """Lets time pass until something is true; whether it became so within `limit_ms`."""
+        end = self._now + limit_ms
+        while not true():
+            if self._now >= end:
+                return False
+            self.run(50)
+        return True
+
+
+class WallClock:
+    """The machine's own time; what is to be done later is done on a thread of its own."""
+
+    def ms(self) -> Ms:
+        """Milliseconds of the monotonic clock."""
+        return time.monotonic_ns() // 1_000_000
+
+    def seconds(self) -> int:
+        """The machine's date."""
+        return int(time.time())
+
+    def source(self) -> str:
+        """It comes from the system."""
+        return "system"
+
+    def after(self, ms: Ms, action: Action) -> None:
+        """Does something `ms` milliseconds from now."""
+        timer = threading.Timer(ms / 1000, action)
+        timer.daemon = True
+        timer.start()

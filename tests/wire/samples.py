@@ -1,0 +1,246 @@
+"""The samples: keys, statements, sheets and forgeries that the tests of the wire share. The keys are no secret."""
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from hypothesis import strategies as st
+
+from wire.envelope import PICTURE_BYTES_MAX, Envelope, Sealed
+from wire.errors import TheirFault
+from wire.fields import INTEGER_MAX, NOTHING
+from wire.note import KeySigner, Statement
+from wire.receipt import CHUNKS_MAX, Extra, Holding, Missing, Receipt, Refused
+from wire.record import Mode, Picture, Record
+from wire.seal import Opener
+
+VECTORS = Path(__file__).parents[2] / "docs" / "vectors"
+ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+"""The order n of P-256 (FIPS 186-5), written out again: a test that took it from the code would test nothing."""
+
+ReturnT = TypeVar("ReturnT")
+
+
+def _secret(what: str) -> bytes:
+    return hashlib.sha256(f"testigo test key, known to everybody: {what}".encode()).digest()
+
+
+def signing_key(what: str) -> ec.EllipticCurvePrivateKey:
+    return ec.derive_private_key(int.from_bytes(_secret(f"sign {what}"), "big") % (ORDER - 1) + 1, ec.SECP256R1())
+
+
+def sealing_key(what: str) -> X25519PrivateKey:
+    return X25519PrivateKey.from_private_bytes(_secret(f"seal {what}"))
+
+
+UNIT = KeySigner("unit-7", signing_key("unit-7"))
+HUB = KeySigner("hub-a", signing_key("hub-a"))
+OTHER_HUB = KeySigner("hub-b", signing_key("hub-b"))
+STRANGER = KeySigner("hub-a", signing_key("stranger"))
+"""Another key under the hub's name."""
+
+TRUSTED = {each.verifier.name: each.verifier for each in (UNIT, HUB, OTHER_HUB)}
+OPENERS = tuple(Opener(name, sealing_key(name)) for name in ("hub-a", "hub-b", *(f"escrow-{n}" for n in range(14))))
+"""Sixteen of them, as many as a seal may have."""
+
+CHAIN = "c0ffee00c0ffee00c0ffee00c0ffee00"
+KINDS: tuple[type[Statement], ...] = (Record, Envelope, Receipt, Refused, Holding)
+
+
+def sample(name: str) -> bytes:
+    """One of the vector files."""
+    return (VECTORS / name).read_bytes()
+
+
+VE_PAYLOAD = sample("payloads/ve-2024-presidential.txt").decode("ascii")
+"""Invented: no such centro exists."""
+
+BR_PARTS = tuple(sample(f"payloads/br-bu-1.5-part-{part}.txt").decode("ascii") for part in (1, 2))
+"""Tribunal Superior Eleitoral, published sample of a rehearsal (FASE:S): its votes are simulated."""
+
+
+def sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def framed(text: bytes, signer: KeySigner, signature: bytes | None = None) -> bytes:
+    """A note around any text, validly signed unless another signature is given: what `write` would never write."""
+    return with_line(text, signer, signer.verifier.key_id + (signer.sign(text) if signature is None else signature))
+
+
+def with_line(text: bytes, signer: KeySigner, blob: bytes) -> bytes:
+    return text + b"\n" + line_of(signer.verifier.name, blob)
+
+
+def line_of(name: str, blob: bytes) -> bytes:
+    return f"— {name} ".encode() + encoded(blob) + b"\n"
+
+
+def encoded(blob: bytes) -> bytes:
+    """Base64, by a library that the code does not use for it."""
+    return bytes(msgspec.json.encode(blob)[1:-1])
+
+
+def fields_of(statement: Statement) -> dict[str, Any]:
+    """The statement as plain JSON values."""
+    return dict(msgspec.json.decode(msgspec.json.encode(statement)))
+
+
+def with_field(statement: Statement, name: str, value: object, signer: KeySigner | None = None) -> bytes:
+    """A note of the statement, validly signed, with any value at all in one field."""
+    line = msgspec.json.encode(fields_of(statement) | {name: value}, order="sorted")
+    return framed(statement.KIND.encode() + b"\n" + line + b"\n", signer or signer_of(statement))
+
+
+def numbers_of(signature: bytes) -> tuple[int, int]:
+    return decode_dss_signature(signature)
+
+
+def other_s(signature: bytes) -> bytes:
+    """The second signature that ECDSA accepts for the same text: n - s."""
+    r, s = decode_dss_signature(signature)
+    return encode_dss_signature(r, ORDER - s)
+
+
+def fault_of(call: Callable[..., ReturnT], *arguments: Any) -> TheirFault | None:
+    """The fault that a call finds, None when it finds none; any other exception ends the test."""
+    try:
+        call(*arguments)
+    except TheirFault as fault:
+        return fault
+    return None
+
+
+names = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?", fullmatch=True)
+hashes = st.binary(min_size=32, max_size=32).map(bytes.hex)
+chains = st.binary(min_size=16, max_size=16).map(bytes.hex)
+naturals = st.integers(0, INTEGER_MAX)
+positives = st.integers(1, INTEGER_MAX)
+words = st.from_regex(r"[a-z0-9][a-z0-9.+-]{0,63}", fullmatch=True)
+payloads = st.text(st.characters(max_codepoint=255), max_size=200)
+
+records = st.builds(
+    Record,
+    after=hashes,
+    boot=positives,
+    chain=chains,
+    clock=words,
+    date=st.datetimes().map(lambda date: f"{date:%Y-%m-%dT%H:%M:%SZ}".zfill(20)),
+    doubt=st.text(max_size=400),
+    how=st.text(max_size=64),
+    mode=st.sampled_from(Mode),
+    ms=naturals,
+    payloads=st.lists(payloads, max_size=16).map(tuple),
+    pictures=st.lists(
+        st.builds(Picture, media=st.sampled_from(["image/jpeg", "image/svg+xml"]), sha256=hashes, size=positives),
+        max_size=16,
+    ).map(tuple),
+    profile=words,
+    seq=positives,
+    unit=st.just("unit-7"),
+)
+sealeds = st.builds(Sealed, sha256=hashes, size=st.integers(1, PICTURE_BYTES_MAX))
+envelopes = st.builds(
+    Envelope,
+    chain=chains,
+    pictures=st.lists(sealeds, max_size=16).map(tuple),
+    prev=hashes,
+    record=sealeds,
+    seq=positives,
+    unit=st.just("unit-7"),
+)
+receipts = st.builds(
+    Receipt,
+    at=naturals,
+    chain=chains,
+    extras=st.lists(st.builds(Extra, hash=hashes, seq=positives), max_size=256).map(tuple),
+    hash=hashes,
+    hub=st.just("hub-a"),
+    missing=st.lists(
+        st.builds(Missing, chunks=st.lists(naturals, min_size=1, max_size=CHUNKS_MAX).map(tuple), sha256=hashes),
+        max_size=16,
+    ).map(tuple),
+    seq=naturals,
+    unit=names,
+    whole=naturals,
+)
+refusals = st.builds(
+    Refused,
+    at=naturals,
+    hub=st.just("hub-a"),
+    publication=hashes,
+    unit=names,
+    why=words,
+    words=st.text(max_size=400),
+)
+holdings = st.builds(Holding, chain=chains, hash=hashes, seq=naturals, unit=st.just("unit-7"))
+statements = records | envelopes | receipts | refusals | holdings
+
+
+def signer_of(statement: Statement) -> KeySigner:
+    return UNIT if statement.author == "unit-7" else HUB
+
+
+PICTURE = b"P2 2 2 1\n1 0\n0 1\n"
+"""A whole picture, if a small one: two by two grey values as text (PGM)."""
+
+RECORD = Record(
+    after=NOTHING,
+    boot=3,
+    chain=CHAIN,
+    clock="rtc",
+    date="2024-07-28T20:24:06Z",
+    doubt="",
+    how="direct",
+    mode=Mode.TRAINING,
+    ms=81_234,
+    payloads=(VE_PAYLOAD,),
+    pictures=(Picture("image/x-portable-graymap", sha256(PICTURE), len(PICTURE)),),
+    profile="ve-2024-presidential",
+    seq=1,
+    unit="unit-7",
+)
+REFUSED = Refused(
+    at=1_722_198_300,
+    hub="hub-a",
+    publication=sha256(b"rubbish"),
+    unit="unit-7",
+    why="malformed",
+    words='á "quoted" \\ / \t \x7f: a sentence with everything that JSON writes in its own way',
+)
+
+
+def envelope_of(sealed_record: bytes, sealed_picture: bytes) -> Envelope:
+    """The first envelope of the sample chain."""
+    return Envelope(
+        chain=CHAIN,
+        pictures=(Sealed.of(sealed_picture),),
+        prev=NOTHING,
+        record=Sealed.of(sealed_record),
+        seq=1,
+        unit="unit-7",
+    )
+
+
+def holding_of(envelope_hash: str) -> Holding:
+    return Holding(chain=CHAIN, hash=envelope_hash, seq=1, unit="unit-7")
+
+
+def receipt_of(envelope_hash: str, picture: Sealed) -> Receipt:
+    """The hub holds 1 and 3, without 2, and the picture of 1 is still to come."""
+    return Receipt(
+        at=1_722_198_247,
+        chain=CHAIN,
+        extras=(Extra(sha256(b"the envelope after the next"), 3),),
+        hash=envelope_hash,
+        hub="hub-a",
+        missing=(Missing((0,), picture.sha256),),
+        seq=1,
+        unit="unit-7",
+        whole=0,
+    )

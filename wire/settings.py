@@ -1,0 +1,60 @@
+"""The settings: TOML text into checked, frozen structs, the same way for units and hubs."""
+
+import difflib
+import tomllib
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+from msgspec import Meta
+
+from wire.errors import OurFault
+
+StructT = TypeVar("StructT", bound=msgspec.Struct)
+
+
+class Tls(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """TLS with a client certificate: PEM files, paths relative to the settings file."""
+
+    ca: str
+    certificate: str
+    key: str
+
+
+class Broker(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where the MQTT broker is; without `tls` the connection is plain, which is for loopback and trials only."""
+
+    host: str
+    port: Annotated[int, Meta(ge=1, le=65535)]
+    tls: Tls | None = None
+    username: str = ""
+    password: str = ""
+
+
+def parse(text: str, kind: type[StructT], where: str) -> StructT:
+    """Settings from TOML text.
+
+    Args:
+        text: the file's text.
+        kind: the struct it must fill, with `forbid_unknown_fields`.
+        where: the file's name, for what is said of faults.
+
+    Raises:
+        OurFault: it is not TOML, a key is missing, unknown (the nearest known one is named) or out of bounds.
+    """
+    try:
+        values = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise OurFault(f"{where}: not TOML: {error}: correct that line") from error
+    _check_keys(values, kind, where)
+    try:
+        return msgspec.convert(values, kind)
+    except msgspec.ValidationError as error:
+        raise OurFault(f"{where}: {error}: correct that setting (docs/settings.md)") from error
+
+
+def _check_keys(values: dict[str, Any], kind: type[msgspec.Struct], where: str) -> None:
+    known = kind.__struct_fields__
+    for key in values:
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=1, cutoff=0)
+            raise OurFault(f"{where}: there is no setting {key!r}; the nearest is {near[0]!r} (docs/settings.md)")
