@@ -58,6 +58,8 @@ class Keeper:
             doubt = f"{len(payloads)} QR codes of {size} characters do not fit a record: see the picture"
             payloads = ()
         place, unit = self.store.place(), self._signer.verifier.name
+        pictures = [self._seal(frame.picture, place, f"picture/{number}") for number, frame in enumerate(frames)]
+        written = self.store.write(pictures)
         record = Record(
             after=self.store.last_receipt(),
             boot=self.store.boot,
@@ -75,7 +77,6 @@ class Keeper:
             unit=unit,
         )
         sealed_record = self._seal(note.write(record, self._signer), place, "record")
-        pictures = [self._seal(frame.picture, place, f"picture/{number}") for number, frame in enumerate(frames)]
         envelope = Envelope(
             chain=place.chain,
             pictures=tuple(map(Sealed.of, pictures)),
@@ -85,7 +86,7 @@ class Keeper:
             unit=unit,
         )
         signed = note.write(envelope, self._signer)
-        self.store.keep(Note(envelope, note.text_of(signed)), join(signed, sealed_record), pictures)
+        self.store.keep(Note(envelope, note.text_of(signed)), join(signed, sealed_record), written)
         return place
 
     def _seal(self, content: bytes, place: Place, what: str) -> bytes:

@@ -27,7 +27,7 @@ WINDOW_MAX = 64
 KEEPALIVE_SECONDS = 60
 CONNECT_SECONDS_MAX = 15
 INCOMING_BYTES_MAX = 262144
-_PACKET_BYTES_MAX = 268435455  # MQTT 5.0, 2.1.4: what a packet's length field can say
+_BYTES_MAX = 268435455  # MQTT 5.0, 2.1.4: what a packet's length field can say
 
 
 class MqttLink:
@@ -109,7 +109,7 @@ class MqttLink:
                 client.disconnect()
                 return
             window = getattr(properties, "ReceiveMaximum", WINDOW_MAX)
-            size = getattr(properties, "MaximumPacketSize", _PACKET_BYTES_MAX)
+            size = getattr(properties, "MaximumPacketSize", _BYTES_MAX)
             self._up = LinkUp(min(window, WINDOW_MAX), size)
             client.subscribe(self._subscription, qos=1)
 

@@ -14,8 +14,8 @@ from PIL import Image, UnidentifiedImageError
 # Pillow is given these by name, so that its parsers of rarer formats, which fewer people attack, are never reached.
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "PPM")  # PPM is Pillow's name for PBM, PGM and PPM
 
-# The largest camera we support has 12 megapixels and scans in archives have up to 40. A picture of this size becomes luma
-# within the memory that a worker of `device.reading` has, whatever its kind (tried with each).
+# The largest camera we support has 12 megapixels and scans in archives have up to 40. A picture of this size becomes
+# luma within the memory that a worker of `device.reading` has, whatever its kind (tried with each).
 PIXELS_MAX = 64_000_000
 
 

@@ -58,11 +58,11 @@ class LinkUp:
 
     Attributes:
         window: how many publications may be on their way unacknowledged.
-        packet_bytes_max: the longest packet that the other side takes.
+        bytes_max: the longest packet that the other side takes.
     """
 
     window: int
-    packet_bytes_max: int
+    bytes_max: int
 
 
 @dataclass(frozen=True, slots=True)

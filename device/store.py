@@ -15,6 +15,7 @@ import secrets
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -90,6 +91,7 @@ class Store:
         self._verifier = verifier
         self._repaired = repaired
         self._thread = threading.get_ident()
+        self._writer = ThreadPoolExecutor(1, "card")
         self.folder = folder / "kept"
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -101,12 +103,15 @@ class Store:
             self._receipts = self._table("receipt", "hub", "chain_id", "seq", "whole", "at", "text")
             self._extras = self._table("extra", "hub", "envelope_id")
             self._adopt()
+            self._chain, self._place = self._last_place()
+            self._last_receipt = self._youngest_receipt()
             self.boot = int(self._database.execute_sql("INSERT INTO boot DEFAULT VALUES").lastrowid)
         except (OSError, DatabaseError, sqlite3.Error) as error:
             raise CardError(f"card {folder}: {error}: check that it is mounted, writable and not full") from error
 
     def close(self) -> None:
         """Closes the index."""
+        self._writer.shutdown()
         self._database.close()
 
     def _table(self, name: str, *columns: str) -> Any:
@@ -152,15 +157,15 @@ class Store:
         if (envelope.statement.chain, envelope.statement.seq) != (kept.chain, kept.seq) or lost:
             self._repaired(f"{kept.file_name} has another content or lacks {lost} pictures, and was left alone")
             return
-        self._insert(envelope, publication)
+        self._chains.insert(chain=kept.chain).on_conflict_ignore().execute()
+        self._insert(int(self._chain_id(kept.chain) or 0), envelope, publication)
         self._repaired(f"{kept.file_name} was whole but not in the index, and is now")
 
-    def _insert(self, envelope: Note[Envelope], publication: bytes) -> None:
+    def _insert(self, chain_id: int, envelope: Note[Envelope], publication: bytes) -> None:
         statement = envelope.statement
         with self._database.atomic():
-            self._chains.insert(chain=statement.chain).on_conflict_ignore().execute()
             row = self._envelopes.insert(
-                chain_id=self._chain_id(statement.chain),
+                chain_id=chain_id,
                 seq=statement.seq,
                 hash=envelope.hash,
                 publication=hashlib.sha256(publication).hexdigest(),
@@ -171,6 +176,9 @@ class Store:
     def place(self) -> Place:
         """Where the next record goes."""
         self._on_thread()
+        return self._place
+
+    def _last_place(self) -> tuple[int, Place]:
         chain = self._chains.select().order_by(self._chains.id.desc()).first()
         last = (
             self._envelopes.select(self._envelopes.seq, self._envelopes.hash)
@@ -178,15 +186,24 @@ class Store:
             .order_by(self._envelopes.seq.desc())
             .first()
         )
-        return Place(chain["chain"], last["seq"] + 1, last["hash"]) if last else Place(chain["chain"], 1, NOTHING)
+        place = Place(chain["chain"], last["seq"] + 1, last["hash"]) if last else Place(chain["chain"], 1, NOTHING)
+        return chain["id"], place
 
-    def keep(self, envelope: Note[Envelope], publication: bytes, pictures: Sequence[bytes]) -> None:
-        """Writes a record and its pictures; when this returns they survive a power cut.
+    def write(self, pictures: Sequence[bytes]) -> "list[Future[None]]":
+        """Begins to write sealed pictures, to be handed to `keep`; there is time to sign while the card works."""
+        self._on_thread()
+        return [
+            self._writer.submit(_write_durably, self.folder / f"picture-{number}.new", picture)
+            for number, picture in enumerate(pictures)
+        ]
+
+    def keep(self, envelope: Note[Envelope], publication: bytes, pictures: "Sequence[Future[None]]") -> None:
+        """Keeps a record and its pictures; when this returns they survive a power cut.
 
         Args:
             envelope: the envelope, at the place that `place` gave.
             publication: the envelope's note and sealed record, joined.
-            pictures: the sealed pictures that it names, in its order.
+            pictures: what `write` returned for the sealed pictures that it names, in its order.
 
         Raises:
             CardError: the card refused; open the store anew before the next record.
@@ -194,15 +211,16 @@ class Store:
         self._on_thread()
         statement = envelope.statement
         names = [f"{picture.sha256}.picture" for picture in statement.pictures]
-        files = dict(zip(names, pictures, strict=True))
-        files[f"{statement.chain}-{statement.seq}.envelope"] = publication
         try:
-            for name, content in files.items():
-                _write_durably(self.folder / f"{name}.new", content)
-            for name in files:  # the envelope's file comes last: where it is, its pictures are
-                (self.folder / f"{name}.new").replace(self.folder / name)
+            _write_durably(self.folder / "envelope.new", publication)
+            for number, (name, written) in enumerate(zip(names, pictures, strict=True)):
+                written.result()
+                (self.folder / f"picture-{number}.new").replace(self.folder / name)
+            # The envelope's file comes last: where it is, its pictures are.
+            (self.folder / "envelope.new").replace(self.folder / f"{statement.chain}-{statement.seq}.envelope")
             _sync_folder(self.folder)
-            self._insert(envelope, publication)
+            self._insert(self._chain, envelope, publication)
+            self._place = Place(statement.chain, statement.seq + 1, envelope.hash)
         except (OSError, DatabaseError, sqlite3.Error) as error:
             raise CardError(f"card: record {statement.seq} could not be written: {error}: press again") from error
 
@@ -212,6 +230,9 @@ class Store:
 
     def last_receipt(self) -> str:
         """The hash of the youngest receipt held, `NOTHING` before the first."""
+        return self._last_receipt
+
+    def _youngest_receipt(self) -> str:
         row = self._receipts.select(self._receipts.text).order_by(self._receipts.at.desc()).first()
         return hashlib.sha256(row["text"]).hexdigest() if row else NOTHING
 
@@ -286,6 +307,7 @@ class Store:
                 envelope_id = self._envelope_id(chain_id, extra.seq, extra.hash)
                 if envelope_id is not None:
                     self._extras.insert(hub=statement.hub, envelope_id=envelope_id).on_conflict_ignore().execute()
+        self._last_receipt = self._youngest_receipt()
         return True
 
     def _agrees(self, chain_id: int, seq: int, hash_: str) -> bool:

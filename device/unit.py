@@ -316,8 +316,8 @@ class Unit:
         topic = str(Topic(self._settings.deployment, self._settings.unit, leaf, sha256, number))
         if self._link is None:
             return False
-        if len(payload) + len(topic) + 16 > self._link.packet_bytes_max:
-            self._log(Event.TOO_LARGE, leaf=leaf.value, bytes=len(payload), max=self._link.packet_bytes_max)
+        if len(payload) + len(topic) + 16 > self._link.bytes_max:
+            self._log(Event.TOO_LARGE, leaf=leaf.value, bytes=len(payload), max=self._link.bytes_max)
             return True
         token = self._body.link.publish(topic, payload)
         if token is None:

@@ -6,7 +6,7 @@ The checks of a publication, in this order; each ends in a signed refusal that s
 2. It comes apart into a note and a sealed record (`malformed`).
 3. The note is signed by an enrolled unit (`unknown-signer`, `bad-signature`) and well formed (`malformed`).
 4. That unit is the topic's (`wrong-topic`).
-5. The sealed record is the one that the envelope names, and only a chain's first envelope has none before it (`malformed`).
+5. The sealed record is the one that the envelope names, and only the first of a chain has none before it (`malformed`).
 6. No other envelope has its place in the chain, and it follows the one before it (`fork`).
 7. The sealed record opens with the hub's key (`not-for-us`, `malformed`).
 8. What is in it is a record signed by the same unit (`unknown-signer`, `bad-signature`, `malformed`).
@@ -172,7 +172,7 @@ class _Batch:
             chains |= self._ledger.chains((self._asked | self._grown) - chains.keys())
             for key in sorted(self._grown):
                 self._receipt(chains[key])
-            answers = [(self._topic(chain.unit), chain.receipt) for _, chain in sorted(chains.items())]
+            answers = [(self._topic(unit), chains[unit, chain].receipt) for unit, chain in sorted(chains)]
             refusals = self._signed_refusals()
         # Durable from here on.
         self._tell()
@@ -194,7 +194,7 @@ class _Batch:
                 case Leaf.HOLDING:
                     holding = note.read(publication, Holding, self._trusted).statement
                     _check_unit(holding.unit, topic)
-                    self._ask((holding.unit, holding.chain))
+                    self._asked.add((holding.unit, holding.chain))
                 case _:
                     text, sealed = split(publication)
                     envelope = note.read(text, Envelope, self._trusted)
@@ -204,9 +204,6 @@ class _Batch:
                     self._offers[envelope.statement.unit, envelope.statement.chain].append(offer)
         except TheirFault as fault:
             self._refuse(topic.unit, publication, fault)
-
-    def _ask(self, key: tuple[str, str]) -> None:
-        self._asked.add(key)
 
     # Checks 6 to 9
 
@@ -236,11 +233,11 @@ class _Batch:
             stray = known[0] if known else any(not each_stray for each_stray, _ in beside.values())
             if stray:
                 self._refuse_fork(chain, envelope.seq, offer.note, offer.sealed, alarm=known is None)
-            if known is None or known[1]:
-                read, fault = self._opened(offer)
-                if fault and not stray:
-                    self._refuse(chain.unit, join(offer.note, offer.sealed), fault)
-            if known is not None:
+            # What could not be opened once is tried again with each copy, for the reason to be given again.
+            read, fault = (None, None) if known and not known[1] else self._opened(offer)
+            if fault and not stray:
+                self._refuse(chain.unit, join(offer.note, offer.sealed), fault)
+            if known:
                 self._copies += 1
                 continue
             why = fault.why if fault else ""
@@ -294,12 +291,8 @@ class _Batch:
             case Acta() as acta if not record.doubt:
                 return Outcome.ACTA, acta.mesa, ""
             case Acta():
-                # Not every database holds NUL in a text.
-                return (
-                    Outcome.UNREAD,
-                    "",
-                    f"the unit doubts it: {record.doubt}".replace("\0", "\N{REPLACEMENT CHARACTER}"),
-                )
+                doubt = "".join(each if each.isprintable() else "?" for each in record.doubt)
+                return Outcome.UNREAD, "", f"the unit doubts it: {doubt}"
 
     def _follow(self, chain: Chain) -> None:
         """Moves a chain on over every envelope that follows, and tells those apart that do not."""

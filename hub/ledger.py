@@ -26,8 +26,8 @@ from peewee import (
     Database,
     DatabaseError,
     ForeignKeyField,
-    InterfaceError,
     IntegerField,
+    InterfaceError,
     Model,
     PostgresqlDatabase,
     SqliteDatabase,
@@ -211,7 +211,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """An envelope to be kept; `id` is 0 until the ledger numbers it."""
+    """An envelope to be kept."""
 
     chain: Chain
     seq: int
@@ -281,9 +281,7 @@ class Ledger:
                 _check_about(database, about, where, write=write)
                 yield cls(database)
         except (DatabaseError, InterfaceError) as error:
-            raise OurFault(
-                f"ledger in {where}: {str(error).strip()}: see that it is there, whole, and not full"
-            ) from error
+            raise OurFault(f"ledger in {where}: {str(error).strip()}: see that it is whole and not full") from error
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -307,18 +305,14 @@ class Ledger:
 
     def chains(self, wanted: Collection[tuple[str, str]]) -> dict[tuple[str, str], Chain]:
         """The chains of these (unit, chain); those that are not known yet are begun, empty."""
-        fields = (
-            ChainRow.id,
-            ChainRow.unit,
-            ChainRow.chain,
-            ChainRow.seq,
-            ChainRow.hash,
-            ChainRow.receipt,
-            ChainRow.state,
-        )
-        query = ChainRow.select(*fields).where(ChainRow.chain << sorted({chain for _, chain in wanted}))
+        row = ChainRow
+        fields = (row.id, row.unit, row.chain, row.seq, row.hash, row.receipt, row.state)
+        query = row.select(*fields).where(row.chain << sorted({chain for _, chain in wanted}))
         rows = self._rows(query) if wanted else []
-        known = {(row[1], row[2]): Chain(*row[:5], bytes(row[5]), row[6]) for row in rows}
+        known = {
+            (unit, chain): Chain(id_, unit, chain, seq, hash_, bytes(receipt), state)
+            for id_, unit, chain, seq, hash_, receipt, state in rows
+        }
         begun = {
             (unit, chain): Chain(next(self._ids[ChainRow]), unit, chain, 0, NOTHING, b"", "")
             for unit, chain in wanted
@@ -383,8 +377,10 @@ class Ledger:
         self._insert(
             row,
             [
-                (id_, kept.chain.id, kept.seq, kept.hash, kept.prev, at, kept.stray, id_ not in lacking)
-                + (kept.fault, kept.note, kept.sealed)
+                (
+                    *(id_, kept.chain.id, kept.seq, kept.hash, kept.prev, at, kept.stray, id_ not in lacking),
+                    *(kept.fault, kept.note, kept.sealed),
+                )
                 for id_, kept in zip(ids, envelopes, strict=True)
             ],
             (
@@ -615,15 +611,16 @@ def _connected(place: str, *, write: bool) -> Iterator[Database]:
         with _used(PostgresqlDatabase(place, prefer_psycopg3=True, thread_safe=False)) as database:
             if write:
                 # A hub killed a moment ago may still be going: its lock is waited for, not for ever.
-                database.execute_sql("SET lock_timeout = '10s'")
-                database.execute_sql("SELECT pg_advisory_lock(%s)", (_LOCK_NUMBER,))
-                database.execute_sql("SET synchronous_commit = on")
+                _do(database, "SET lock_timeout = '10s'")
+                _do(database, "SELECT pg_advisory_lock(%s)", _LOCK_NUMBER)
+                _do(database, "SET synchronous_commit = on")
                 for setting in ("synchronous_commit", "fsync", "full_page_writes"):
-                    found = database.execute_sql(f"SHOW {setting}").fetchone()[0]
+                    found = _value(database, f"SHOW {setting}")
                     if found != "on":
                         raise OurFault(f"PostgreSQL has {setting} = {found}, expected on: correct its configuration")
             else:
-                database.execute_sql("SET default_transaction_read_only = on")
+                _do(database, "SET default_transaction_read_only = on")
+                _do(database, "SET default_transaction_isolation = 'repeatable read'")
             yield database
     elif write:
         path = Path(place)
@@ -633,18 +630,12 @@ def _connected(place: str, *, write: bool) -> Iterator[Database]:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
-                raise OurFault(
-                    f"ledger {place}: another hub keeps it: stop that one, or give this one its own"
-                ) from error
+                raise OurFault(f"ledger {place}: another hub has it open: give each its own") from error
             pragmas = {"journal_mode": "wal", "synchronous": "full", "foreign_keys": 1}
             with _used(SqliteDatabase(place, pragmas=pragmas, thread_safe=False)) as database:
-                found = [
-                    database.execute_sql(f"PRAGMA {name}").fetchone()[0] for name in ("journal_mode", "synchronous")
-                ]
+                found = [_value(database, f"PRAGMA {name}") for name in ("journal_mode", "synchronous")]
                 if found != ["wal", 2]:
-                    raise OurFault(
-                        f"ledger {place}: expected journal wal and synchronous 2, found {found}: move it to a disk that can"
-                    )
+                    raise OurFault(f"ledger {place}: expected wal and synchronous 2, found {found}: use a local disk")
                 yield database
         finally:
             os.close(lock)
@@ -666,6 +657,14 @@ def _used(database: Database) -> Iterator[Database]:
         database.close()
 
 
+def _do(database: Database, sql: str, *values: int) -> Any:
+    return database.execute_sql(sql, values)  # type: ignore[no-untyped-call]
+
+
+def _value(database: Database, sql: str) -> Any:
+    return _do(database, sql).fetchone()[0]
+
+
 def _check_about(database: Database, about: Mapping[str, str], where: str, *, write: bool) -> None:
     if write:
         with database.atomic(), database.bind_ctx(_TABLES):
@@ -676,9 +675,7 @@ def _check_about(database: Database, about: Mapping[str, str], where: str, *, wr
     found = dict(query.execute(database))
     for name, value in about.items():
         if found.get(name) != value:
-            raise OurFault(
-                f"ledger in {where}: {name}: expected {value!r}, found {found.get(name)!r}: give each its own ledger"
-            )
+            raise OurFault(f"ledger in {where}: {name}: expected {value!r}, found {found.get(name)!r}: it is another's")
 
 
 def reading_of(payloads: Iterable[str]) -> str:

@@ -16,22 +16,14 @@ class Event(Enum):
     STOPPED = Happening(INFO, "the hub was asked to end, and has")
     LINK_UP = Happening(INFO, "connected to the broker, and every subscription was granted")
     LINK_DOWN = Happening(WARNING, "not connected; says why and when the next attempt is; units keep what they hold")
-    BROKER_REFUSED = Happening(
-        E, "the broker refuses the hub or a subscription; says why: correct its accounts"
-    )
-    KEPT = Happening(
-        I, "a batch is durable; says how many envelopes, chunks and copies of what was held"
-    )
+    BROKER_REFUSED = Happening(ERROR, "the broker refuses the hub or a subscription; says why: correct its accounts")
+    KEPT = Happening(INFO, "a batch is durable; says how many envelopes, chunks and copies of what was held")
     REFUSED = Happening(WARNING, "publications were refused with a signed reason; says whose topic, why, how many")
     UNANSWERED = Happening(WARNING, "more was refused in one batch than is answered; the rest was dropped")
     TOPIC_UNKNOWN = Happening(WARNING, "publications on topics that no unit has were dropped; says how many")
-    FORK = Happening(
-        E, "a unit signed two envelopes for one place, or one that does not follow: see to it"
-    )
+    FORK = Happening(ERROR, "a unit signed two envelopes for one place, or one that does not follow: see to it")
     CONFLICT = Happening(ERROR, "a mesa has a second, different acta; it does not count until a person decides")
-    PICTURE_WRONG = Happening(
-        W, "all chunks of a picture came, but are not it: they are asked for again"
-    )
+    PICTURE_WRONG = Happening(WARNING, "all chunks of a picture came, but are not it: they are asked for again")
     REGISTER_READ = Happening(INFO, "the register of units was read again; says how many are enrolled")
     REGISTER_BAD = Happening(ERROR, "the register cannot be read; the last good one still holds: correct it")
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from wire.envelope import Sealed
+from wire.errors import OurFault
 
 
 class Pictures:
@@ -34,22 +35,39 @@ class Pictures:
 
         Returns:
             False when the chunks are not the picture named: then nothing is kept.
+
+        Raises:
+            OurFault: the disk is full or failing.
         """
         half = self._folder / f"{picture.sha256}.part"
-        digest = hashlib.sha256()
-        with half.open("wb") as file:
-            for chunk in chunks:
-                digest.update(chunk)
-                file.write(chunk)
-            file.flush()
-            os.fsync(file.fileno())
-        if digest.hexdigest() != picture.sha256:
-            half.unlink()
-            return False
-        half.rename(self.path(picture.sha256))
-        folder = os.open(self._folder, os.O_RDONLY)
         try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+            digest = _write(half, chunks)
+            if digest != picture.sha256:
+                half.unlink()
+                return False
+            half.rename(self.path(picture.sha256))
+            _fsync_folder(self._folder)
+        except OSError as error:
+            raise OurFault(f"pictures in {self._folder}: {error.strerror}: make room and start again") from error
         return True
+
+
+def _write(path: Path, chunks: Iterable[bytes]) -> str:
+    """Writes a file durably; returns its SHA-256."""
+    digest = hashlib.sha256()
+    with path.open("wb") as file:
+        for chunk in chunks:
+            digest.update(chunk)
+            file.write(chunk)
+        file.flush()
+        os.fsync(file.fileno())
+    return digest.hexdigest()
+
+
+def _fsync_folder(folder: Path) -> None:
+    """Makes a rename in a folder durable."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -26,6 +26,7 @@ class Deployment:
     folder: Path
     hub: Path
     units: dict[str, Path]
+    port: int
 
 
 def make(folder: Path, units: int, port: int, profile: str, mode: str = "live", seed: int = 0) -> Deployment:
@@ -48,7 +49,7 @@ def make(folder: Path, units: int, port: int, profile: str, mode: str = "live", 
     (folder / "escrow").mkdir()
     _write_key(folder / "escrow" / "seal.pem", escrow)
     hub = KeySigner(HUB, sign).verifier
-    recipients = f'''["{Opener(HUB, seal).recipient}", "{Opener('escrow', escrow).recipient}"]'''
+    recipients = f'''["{Opener(HUB, seal).recipient}", "{Opener("escrow", escrow).recipient}"]'''
     broker = f'[broker]\nhost = "127.0.0.1"\nport = {port}\n'
     chance, register, settings = random.Random(seed), [], {}
     for _ in range(units):
@@ -69,12 +70,10 @@ def make(folder: Path, units: int, port: int, profile: str, mode: str = "live", 
         f'name = "{HUB}"\ndeployment = "{NAME}"\nprofile = "{profile}"\nkeys = "keys"\nregister = "register.txt"\n'
         f'database = "ledger.db"\npictures = "pictures"\n\n{broker}'
     )
-    return Deployment(folder, folder / "hub" / "hub.toml", settings)
+    return Deployment(folder, folder / "hub" / "hub.toml", settings, port)
 
 
 def _write_key(path: Path, key: PrivateKeyTypes) -> None:
     path.touch(mode=0o600)
-    pem = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
+    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     path.write_bytes(pem)

@@ -119,7 +119,7 @@ class SimLink:
             return
         if self._exchange.connect(self):
             self._state = "up"
-            self._post(LinkUp(window=64, packet_bytes_max=262144))
+            self._post(LinkUp(window=64, bytes_max=262144))
         else:
             self._state = "down"
             self._post(LinkDown("nobody answers at the exchange"))
@@ -128,5 +128,3 @@ class SimLink:
         if self._state == "up":
             self._exchange.take((topic, payload))
             self._post(Acknowledged(token, ""))
-
-

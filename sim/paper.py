@@ -295,10 +295,10 @@ def _rounded(corners: list[tuple[float, float]]) -> Iterator[tuple[float, float]
 
 
 def _code(payload: str) -> NDArray[np.uint8]:
-    """The QR code as printed: version as needed, correction level Q, byte mode, a module 3 x 3 places for round dots.
+    """The QR code as printed: version as needed, correction level Q, byte mode, a module 3 x 3 places for dots.
 
     Returns:
-        Luma of shape (side, side) at `PX_PER_MM`: the code, `CODE_MM` wide, and a rim the width of one dot.
+        Luma of shape (side, side) at `PX_PER_MM`: the code, `CODE_MM` wide, and a rim one place wide.
     """
     if not payload:
         raise ValueError("payload is empty; an acta has at least one character to draw")
@@ -308,22 +308,19 @@ def _code(payload: str) -> NDArray[np.uint8]:
         raise ValueError(f"payload has {len(payload)} bytes, a QR code of correction level Q holds 1663") from None
     modules = np.array([list(row) for row in symbol.matrix], np.uint8)
     # The scans show edges scalloped with a period of two thirds of a module (11 scallops along a finder's 7 modules)
-    # and single modules as stars: every other place has a dot, as on a chequered board, and each dot is so wide that it
-    # just covers the places beside it. A place is the union of what its own dot and its eight neighbours burn of it.
-    dots = np.kron(modules, np.ones((3, 3), np.uint8)).astype(bool)
-    dots &= np.indices(dots.shape).sum(axis=0) % 2 == 0
-    places = dots.shape[0] + 2
-    dots = np.pad(dots, 2)
-    fine, radius = 8, 1.02
-    middle = (np.arange(fine) + 0.5) / fine - 0.5
-    burnt = np.zeros((fine * places, fine * places), bool)
-    for dy in (-1, 0, 1):
-        for dx in (-1, 0, 1):
-            disk = (middle[:, None] - dy) ** 2 + (middle[None, :] - dx) ** 2 <= radius**2
-            neighbour = dots[1 + dy : 1 + dy + places, 1 + dx : 1 + dx + places]
-            burnt |= np.kron(neighbour, disk)
+    # and single modules as stars: every other place is heated, as on a chequered board; the heat spreads and the paper
+    # turns black where enough arrives. With this spread and threshold ink covers 0.94 of what square modules would; on
+    # the published scans it is 0.85 to 0.90 where they are grey and 1.00 where one was made black and white.
+    heated = np.kron(modules, np.ones((3, 3), np.uint8))
+    heated *= np.indices(heated.shape).sum(axis=0) % 2 == 0
+    heated = np.pad(heated, 1) * np.uint8(255)
+    fine = 8
+    cells = Image.fromarray(heated.repeat(fine, axis=0).repeat(fine, axis=1))
+    heat = np.asarray(cells.filter(ImageFilter.GaussianBlur(0.5 * fine)))
+    black = Image.fromarray((heat > 70) * np.uint8(255))
+    places = heated.shape[0]
     side = round(CODE_MM * PX_PER_MM * places / (places - 2))
-    ink = np.asarray(Image.fromarray(burnt.astype(np.uint8) * 255).resize((side, side), Image.Resampling.BOX))
+    ink = np.asarray(black.resize((side, side), Image.Resampling.BOX))
     return (PAPER - ink * ((PAPER - INK) / 255)).astype(np.uint8)
 
 

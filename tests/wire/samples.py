@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from hypothesis import strategies as st
 
 from wire.envelope import PICTURE_BYTES_MAX, Envelope, Sealed
-from wire.errors import TheirFault
+from wire.errors import BadSignatureError, MalformedError, NotForUsError, TheirFault, UnknownSignerError
 from wire.fields import INTEGER_MAX, NOTHING
 from wire.note import KeySigner, Statement
 from wire.receipt import CHUNKS_MAX, Extra, Holding, Missing, Receipt, Refused
@@ -22,6 +22,9 @@ from wire.seal import Opener
 VECTORS = Path(__file__).parents[2] / "docs" / "vectors"
 ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 """The order n of P-256 (FIPS 186-5), written out again: a test that took it from the code would test nothing."""
+
+FAULTS: tuple[type[TheirFault], ...] = (MalformedError, UnknownSignerError, BadSignatureError, NotForUsError)
+"""Those of the wire; others have more."""
 
 ReturnT = TypeVar("ReturnT")
 

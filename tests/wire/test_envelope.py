@@ -6,7 +6,7 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from tests.wire.samples import CHAIN, NOTHING, TRUSTED, UNIT, envelopes, fault_of, sample
+from tests.wire.samples import CHAIN, TRUSTED, UNIT, envelopes, fault_of, sample
 from wire import note
 from wire.envelope import (
     CHUNK_BYTES,
@@ -19,6 +19,7 @@ from wire.envelope import (
     split,
 )
 from wire.errors import MalformedError
+from wire.fields import NOTHING
 
 BLOB = sample("record.sealed")
 PUBLICATION = sample("envelope.publication")

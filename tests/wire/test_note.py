@@ -2,8 +2,10 @@
 
 import dataclasses
 import hashlib
+import json
 import re
 
+import msgspec
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
@@ -13,6 +15,7 @@ from hypothesis import strategies as st
 from tests.wire import samples
 from tests.wire.make_vectors import refused
 from tests.wire.samples import (
+    FAULTS,
     HUB,
     KINDS,
     ORDER,
@@ -28,13 +31,13 @@ from tests.wire.samples import (
     statements,
 )
 from wire import note
-from wire.errors import BadSignatureError, MalformedError, TheirFault, UnknownSignerError
+from wire.errors import BadSignatureError, MalformedError, UnknownSignerError
 from wire.note import NAME, NOTE_BYTES_MAX, KeySigner, Statement, Verifier
 from wire.receipt import Holding, Receipt, Refused
 from wire.record import Record
 
 REFUSED = list(refused())
-CLASSES = {"malformed": MalformedError, "unknown-signer": UnknownSignerError, "bad-signature": BadSignatureError}
+CLASSES = {each.why: each for each in FAULTS}
 REASONS = {
     "two-signature-lines": "does not end in a blank line and one signature line",
     "signed-by-another-than-its-author": "a statement of hub-a is signed by hub-b",
@@ -88,6 +91,7 @@ def test_a_note_is_read_as_its_own_kind_only(statement: Statement, kind: type[St
 @pytest.mark.parametrize(("why", "name", "content"), REFUSED, ids=[f"{why}/{name}" for why, name, _ in REFUSED])
 def test_a_note_with_one_fault_is_refused_for_it(why: str, name: str, content: bytes) -> None:
     fault = fault_of(note.read, content, Receipt, TRUSTED)
+    assert fault is not None
     assert type(fault) is CLASSES[why]
     assert fault.why == why
     assert re.search(REASONS.get(name, ""), str(fault)), str(fault)
@@ -129,6 +133,21 @@ def test_any_part_of_a_note_replaced_is_refused(statement: Statement, drawn: st.
 def test_no_bytes_raise_anything_but_a_fault_of_theirs(content: bytes, kind: type[Statement]) -> None:
     assert fault_of(note.read, content, kind, TRUSTED)
     note.kind_of(content)
+
+
+@given(statements)
+def test_a_statement_is_written_as_another_json_library_writes_it(statement: Statement) -> None:
+    line = note.write(statement, signer_of(statement)).split(b"\n")[1]
+    assert json.dumps(json.loads(line), ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode() == line
+
+
+def test_every_character_is_written_as_the_specification_says() -> None:
+    short = {"\b": r"\b", "\t": r"\t", "\n": r"\n", "\f": r"\f", "\r": r"\r", '"': r"\"", "\\": r"\\"}
+    for start in range(0, 0x11000, 256):
+        chars = [chr(code) for code in range(start, start + 256) if not 0xD800 <= code <= 0xDFFF]
+        written = "".join(short.get(char, f"\\u{ord(char):04x}" if char < " " else char) for char in chars)
+        statement = msgspec.structs.replace(samples.REFUSED, words="".join(chars))
+        assert f'"words":"{written}"'.encode() in note.write(statement, HUB)
 
 
 @given(st.sampled_from(KINDS), st.binary(max_size=200) | st.text(max_size=200).map(str.encode))
@@ -291,6 +310,5 @@ def test_notes_and_verifiers_are_frozen() -> None:
         setattr(found.statement, "seq", 2)  # noqa: B010
 
 
-def test_every_fault_of_theirs_has_a_code_of_its_own() -> None:
-    codes = [each.why for each in TheirFault.__subclasses__()]
-    assert len(set(codes)) == len(codes)
+def test_every_fault_has_a_code_of_its_own() -> None:
+    assert len({each.why for each in FAULTS}) == len(FAULTS)

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.wire.samples import NOTHING, RECORD, TRUSTED, UNIT, fault_of, fields_of, payloads, records, with_field
+from tests.wire.samples import RECORD, TRUSTED, UNIT, fault_of, fields_of, payloads, records, with_field
 from wire import note
 from wire.errors import MalformedError
-from wire.fields import INTEGER_MAX
+from wire.fields import INTEGER_MAX, NOTHING
 from wire.record import PARTS_MAX, PAYLOAD_CHARACTERS_MAX, Mode, Record
 
 PICTURE = {"media": "image/jpeg", "sha256": NOTHING, "size": 1}

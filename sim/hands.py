@@ -1,0 +1,65 @@
+"""The hands: a volunteer by script, who lays sheets down one after the other, presses, and looks at the lamps."""
+
+import json
+import queue
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TextIO
+
+from device.signals import Signal
+from sim.body import SimBody
+from sim.fleet import VERDICTS
+
+VERDICT_SECONDS_MAX = 20
+PRESSES_MAX = 2
+"""A sheet that is not read is tried once more, as the card beside the unit says."""
+
+
+class Hands(threading.Thread):
+    """Works through a pile of pictures in real time.
+
+    Args:
+        body: the unit's body.
+        pile: picture files, in the order they are laid down.
+        pace_seconds: how long changing sheets takes.
+        out: where a JSON line is written for each sheet: `file`, `signal` (the verdict), `presses`, `ms`; at the end
+            `{"done": N}`.
+    """
+
+    def __init__(self, body: SimBody, pile: Sequence[Path], pace_seconds: float, out: TextIO) -> None:
+        super().__init__(name="hands", daemon=True)
+        self._body = body
+        self._pile = pile
+        self._pace_seconds = pace_seconds
+        self._out = out
+        self._signals: queue.SimpleQueue[Signal] = queue.SimpleQueue()
+        body.indicator.heard = self._signals.put
+
+    def run(self) -> None:
+        """Waits for the ready lamp, then works until the pile is empty."""
+        while self._signals.get() is not Signal.READY:
+            pass
+        for file in self._pile:
+            self._body.camera.lay(file.read_bytes())
+            began, verdict, presses = time.monotonic(), Signal.AGAIN, 0
+            while verdict is Signal.AGAIN and presses < PRESSES_MAX:
+                presses += 1
+                verdict = self._press()
+            ms = round((time.monotonic() - began) * 1000)
+            self._say({"file": str(file), "signal": verdict.name.lower(), "presses": presses, "ms": ms})
+            self._body.camera.clear()
+            time.sleep(self._pace_seconds)
+        self._say({"done": len(self._pile)})
+
+    def _press(self) -> Signal:
+        self._body.press()
+        end = time.monotonic() + VERDICT_SECONDS_MAX
+        while True:
+            signal = self._signals.get(timeout=max(0.0, end - time.monotonic()))
+            if signal in VERDICTS:
+                return signal
+
+    def _say(self, what: dict[str, object]) -> None:
+        print(json.dumps(what), file=self._out, flush=True)

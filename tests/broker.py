@@ -1,0 +1,90 @@
+"""The broker: a real Mosquitto on a loopback port of its own, for whoever tests against one."""
+
+import os
+import signal
+import socket
+import subprocess
+import threading
+from pathlib import Path
+
+
+def free_port() -> int:
+    """A TCP port of the loopback that nothing listens on just now."""
+    with socket.socket() as plug:
+        plug.bind(("127.0.0.1", 0))
+        port: int = plug.getsockname()[1]
+        return port
+
+
+class Broker:
+    """A Mosquitto. It is not running until `start`, and can be started again after an end, on the same port.
+
+    Args:
+        folder: for its configuration; password files and the like may lie there too.
+        lines: more lines of configuration, of the listener or of all; without one that says `allow_anonymous` anybody
+            may connect.
+
+    Attributes:
+        port: where it listens, on 127.0.0.1.
+        log: the lines it wrote, through all its starts.
+    """
+
+    def __init__(self, folder: Path, *lines: str) -> None:
+        self.port = free_port()
+        self.log: list[str] = []
+        self._config = folder / "mosquitto.conf"
+        self._running: subprocess.Popen[str] | None = None
+        self._reader: threading.Thread | None = None
+        first = [f"listener {self.port} 127.0.0.1", "log_dest stderr"]
+        if os.geteuid() == 0:
+            first.append("user root")  # else it becomes another user, who cannot read the folder
+        if not any(line.startswith("allow_anonymous") for line in lines):
+            first.append("allow_anonymous true")
+        self._config.write_text("\n".join([*first, *lines]) + "\n", "utf-8")
+
+    def start(self) -> None:
+        """Starts it and waits until it listens.
+
+        Raises:
+            AssertionError: it ended instead; with what it said.
+        """
+        self._running = subprocess.Popen(
+            ["mosquitto", "-c", str(self._config)],
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PATH": f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"},
+        )
+        began, listens = len(self.log), threading.Event()
+        self._reader = threading.Thread(target=self._read, args=[listens], daemon=True)
+        self._reader.start()
+        listens.wait()
+        if not any(line.endswith(" running") for line in self.log[began:]):
+            self._end(signal.SIGKILL)
+            raise AssertionError("mosquitto does not start:\n" + "\n".join(self.log[began:]))
+
+    def stop(self) -> None:
+        """Ends it with SIGTERM: it says goodbye to its clients."""
+        self._end(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """Ends it with SIGKILL: what was in its memory is gone."""
+        self._end(signal.SIGKILL)
+
+    def _end(self, number: signal.Signals) -> None:
+        if self._running is None or self._reader is None:
+            return
+        self._running.send_signal(number)
+        self._running.wait()
+        self._reader.join()
+        if self._running.stderr is not None:
+            self._running.stderr.close()
+        self._running = None
+
+    def _read(self, listens: threading.Event) -> None:
+        running = self._running
+        if running is not None and running.stderr is not None:
+            for line in running.stderr:
+                self.log.append(line.rstrip())
+                if self.log[-1].endswith(" running"):
+                    listens.set()
+        listens.set()

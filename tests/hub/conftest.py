@@ -1,0 +1,163 @@
+"""The hub under test: an intake over either database, and units to feed it with."""
+
+import os
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from hub.count import Count, count
+from hub.intake import Answers, Intake
+from hub.keys import Keys
+from hub.ledger import Ledger
+from hub.log import Event
+from hub.pictures import Pictures
+from tests.hub.some_unit import DEPLOYMENT, PROFILE, Publication, SomeUnit, some_opener
+from wire import note, profiles
+from wire.note import KeySigner, Verifier
+from wire.receipt import Receipt, Refused
+
+DATABASES = ("sqlite", "postgresql")
+
+
+@pytest.fixture(scope="session")
+def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The DSN of a PostgreSQL server of our own, up to the name of the database."""
+    programs = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
+    if not programs:
+        pytest.skip("no PostgreSQL server is installed: apt-get install postgresql")
+    folder = tmp_path_factory.mktemp("postgresql")
+    # The server will not run as root, and its folder must be reached by the user it runs as.
+    as_user: tuple[str, ...] = ()
+    if os.geteuid() == 0:
+        as_user = ("setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups")
+        for parent in (folder, *folder.parents):
+            if parent.owner() == "root" and not parent.stat().st_mode & 0o001:
+                parent.chmod(parent.stat().st_mode | 0o011)
+        shutil.chown(folder, "postgres")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+
+    def run(program: str, *arguments: str) -> None:
+        subprocess.run(
+            (*as_user, programs[-1] / program, *arguments), cwd=folder, check=True, stdout=subprocess.DEVNULL
+        )
+
+    store = str(folder / "store")
+    run("initdb", "--pgdata", store, "--auth=trust", "--username=testigo", "--no-sync", "--encoding=UTF8", "--locale=C")
+    options = f"-h 127.0.0.1 -p {port} -k {folder}"
+    run("pg_ctl", "--pgdata", store, "--log", str(folder / "log"), "--wait", "-o", options, "start")
+    yield f"postgresql://testigo@127.0.0.1:{port}/"
+    run("pg_ctl", "--pgdata", store, "--mode=immediate", "stop")
+
+
+@pytest.fixture(params=DATABASES)
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database: each test that asks for one runs on both kinds."""
+    if request.param == "sqlite":
+        return str(tmp_path / "ledger.sqlite")
+    server = request.getfixturevalue("postgresql")
+    name = f"ledger_{os.urandom(8).hex()}"
+    with psycopg.connect(f"{server}postgres", autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}".encode())
+    return f"{server}{name}"
+
+
+@dataclass
+class HubHere:
+    """A hub without a broker: what it is fed, and what it says."""
+
+    database: str
+    folder: Path
+    name: str = "hub-a"
+    profile: str = PROFILE
+    clock: int = 1722200000
+    units: dict[str, Verifier] = field(default_factory=dict)
+    events: list[tuple[Enum, dict[str, Any]]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.opener = some_opener(self.name)
+        self.escrow = some_opener("escrow")
+        self.keys = Keys(KeySigner(self.name, ec.generate_private_key(ec.SECP256R1())), self.opener)
+        self._open = ExitStack()
+        self.start()
+
+    def start(self) -> None:
+        """Opens the ledger, as the hub does at start."""
+        self.about = {"deployment": DEPLOYMENT, "profile": self.profile}
+        self.ledger = self._open.enter_context(Ledger.opened(self.database, self.about, write=True))
+        self.intake = Intake(
+            deployment=DEPLOYMENT,
+            ledger=self.ledger,
+            pictures=Pictures(self.folder / "pictures"),
+            keys=self.keys,
+            register=lambda: self.units,
+            profile=profiles.named(self.profile),
+            now=lambda: self.clock,
+            log=lambda event, **facts: self.events.append((event, facts)),
+        )
+
+    def stop(self) -> None:
+        self._open.close()
+
+    def restart(self) -> None:
+        self.stop()
+        self.start()
+
+    def unit(self, name: str = "unit-1", *, enrolled: bool = True) -> SomeUnit:
+        unit = SomeUnit([self.opener.recipient, self.escrow.recipient], name)
+        if enrolled:
+            self.units[name] = unit.signer.verifier
+        return unit
+
+    def take(self, *publications: Publication) -> Answers:
+        return self.intake.take([each.sent for each in publications])
+
+    def answer(self, *publications: Publication) -> Receipt:
+        """The one answer, which must be a receipt."""
+        return self.receipt(self.take(*publications))
+
+    def receipt(self, answers: Sequence[tuple[str, bytes]]) -> Receipt:
+        ((_, answer),) = answers
+        return note.read(answer, Receipt, {self.name: self.keys.signer.verifier}).statement
+
+    def refusals(self, answers: Sequence[tuple[str, bytes]]) -> list[Refused]:
+        """All refusals among the answers."""
+        trusted = {self.name: self.keys.signer.verifier}
+        return [
+            note.read(each, Refused, trusted).statement for _, each in answers if each.startswith(b"testigo/refused")
+        ]
+
+    def refusal(self, *publications: Publication) -> Refused:
+        (refused,) = self.refusals(self.take(*publications))
+        return refused
+
+    def told(self) -> list[Enum]:
+        """The events told, without those that everything tells."""
+        return [event for event, _ in self.events if event is not Event.KEPT]
+
+    def count(self) -> Count:
+        return count(self.ledger, profiles.named(self.profile))
+
+
+@pytest.fixture
+def hub(database: str, tmp_path: Path) -> Iterator[HubHere]:
+    here = HubHere(database, tmp_path)
+    yield here
+    here.stop()
+
+
+@pytest.fixture
+def sqlite_hub(tmp_path: Path) -> Iterator[HubHere]:
+    here = HubHere(str(tmp_path / "ledger.sqlite"), tmp_path)
+    yield here
+    here.stop()

@@ -1,0 +1,132 @@
+"""Some unit: keys, a chain, and what it would publish, for the tests and benches of the hub."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
+from wire import note
+from wire.envelope import CHUNK_BYTES, Envelope, Sealed, context, join
+from wire.fields import NOTHING
+from wire.note import KeySigner
+from wire.receipt import Holding
+from wire.record import Mode, Picture, Record
+from wire.seal import Opener, Recipient, seal
+from wire.topics import Leaf, Topic
+
+DEPLOYMENT = "some-election"
+PROFILE = "ve-2024-presidential"
+
+
+def some_payload(mesa: int = 1, votes: int = 7) -> str:
+    """What the QR code of a drawn acta says."""
+    counts = ",".join(str((mesa + option) % 5 + votes) for option in range(38))
+    return f"{110000000 + mesa // 90:09d}.{mesa % 90 + 1:02d}.1.0001!{counts}!2!0"
+
+
+def some_opener(name: str = "hub-a") -> Opener:
+    return Opener(name, X25519PrivateKey.generate())
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """What goes over the wire, and what it is called there."""
+
+    topic: str
+    content: bytes
+    hash: str = ""
+    seq: int = 0
+
+    @property
+    def sent(self) -> tuple[str, bytes]:
+        return self.topic, self.content
+
+    @property
+    def sha256(self) -> str:
+        return hashlib.sha256(self.content).hexdigest()
+
+
+@dataclass
+class SomeUnit:
+    """A unit that signs and seals as a real one does; `chain`, `seq` and `prev` say where it is."""
+
+    recipients: Sequence[Recipient]
+    name: str = "unit-1"
+    chain: str = "c" * 32
+    seq: int = 0
+    prev: str = NOTHING
+    signer: KeySigner = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.signer = KeySigner(self.name, ec.generate_private_key(ec.SECP256R1()))
+
+    def topic(self, leaf: Leaf, sha256: str = "", number: int = 0) -> str:
+        return str(Topic(DEPLOYMENT, self.name, leaf, sha256, number))
+
+    def record(self, payloads: Sequence[str] = (), pictures: int = 0, **changed: object) -> Record:
+        """The record of the next place, with what is asked changed."""
+        fields: dict[str, object] = {
+            "after": NOTHING,
+            "boot": 1,
+            "chain": self.chain,
+            "clock": "system",
+            "date": "2024-07-28T20:24:06Z",
+            "doubt": "",
+            "how": "zxing",
+            "mode": Mode.LIVE,
+            "ms": 1000 * self.seq,
+            "payloads": tuple(payloads),
+            "pictures": tuple(Picture("image/jpeg", f"{number:064x}", 1000) for number in range(pictures)),
+            "profile": PROFILE,
+            "seq": self.seq + 1,
+            "unit": self.name,
+        }
+        return Record(**fields | changed)  # type: ignore[arg-type]
+
+    def publish(self, record: Record | bytes, pictures: Sequence[bytes] = (), **changed: object) -> Publication:
+        """The publication of the next place.
+
+        Args:
+            record: the record, or the bytes that stand where one should.
+            pictures: the sealed pictures.
+            changed: what of the envelope is to be otherwise.
+        """
+        opened = note.write(record, self.signer) if isinstance(record, Record) else record
+        return self.enclose(seal(opened, self.recipients, self.context()), pictures, **changed)
+
+    def context(self) -> bytes:
+        return context(self.name, self.chain, self.seq + 1, "record")
+
+    def enclose(self, sealed: bytes, pictures: Sequence[bytes] = (), **changed: object) -> Publication:
+        """The publication of sealed bytes at the next place."""
+        fields: dict[str, object] = {
+            "chain": self.chain,
+            "pictures": tuple(Sealed.of(picture) for picture in pictures),
+            "prev": self.prev,
+            "record": Sealed.of(sealed),
+            "seq": self.seq + 1,
+            "unit": self.name,
+        }
+        envelope = Envelope(**fields | changed)  # type: ignore[arg-type]
+        signed = note.write(envelope, self.signer)
+        self.seq, self.prev = envelope.seq, note.read(signed, Envelope, {self.name: self.signer.verifier}).hash
+        return Publication(self.topic(Leaf.ENVELOPE), join(signed, sealed), self.prev, self.seq)
+
+    def press(self, *payloads: str, pictures: Sequence[bytes] = (), **changed: object) -> Publication:
+        """A press that read these payloads."""
+        return self.publish(self.record(payloads, len(pictures), **changed), pictures)
+
+    def chunks(self, picture: bytes) -> list[Publication]:
+        """All chunks of a sealed picture."""
+        name = Sealed.of(picture)
+        return [
+            Publication(self.topic(Leaf.CHUNK, name.sha256, number), picture[begin : begin + CHUNK_BYTES])
+            for number, begin in enumerate(range(0, name.size, CHUNK_BYTES))
+        ]
+
+    def holding(self) -> Publication:
+        """What it says on connecting."""
+        said = Holding(chain=self.chain, hash=self.prev, seq=self.seq, unit=self.name)
+        return Publication(self.topic(Leaf.HOLDING), note.write(said, self.signer))
