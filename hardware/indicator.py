@@ -44,7 +44,9 @@ class PinIndicator:
         self._waiting: dict[bool, tuple[Tone, ...]] = {}
         self._changed = threading.Condition()
         self._cut = threading.Event()
-        threading.Thread(target=self._sound, name="buzzer", daemon=True).start()
+        self._closed = False
+        self._thread = threading.Thread(target=self._sound, name="buzzer", daemon=True)
+        self._thread.start()
 
     def show(self, signal: Signal) -> None:
         """Shows a signal from now on."""
@@ -61,10 +63,22 @@ class PinIndicator:
                 self._waiting[signal.on_link_lamp] = pattern.tones
                 self._changed.notify()
 
+    def close(self) -> None:
+        """Ends in order: dark and silent."""
+        with self._changed:
+            self._closed = True
+            self._cut.set()
+            self._changed.notify()
+        self._thread.join()
+        for device in (*self._lamps.values(), self._buzzer):
+            device.close()
+
     def _sound(self) -> None:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._waiting)
+                self._changed.wait_for(lambda: self._waiting or self._closed)
+                if self._closed:
+                    return
                 tones = self._waiting.pop(min(self._waiting))
                 self._cut.clear()
             for tone in tones:

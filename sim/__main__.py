@@ -13,17 +13,13 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="testigo-sim", description="testigo without hardware.")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     _add(
-        commands.add_parser(
-            "demo", help="watch a hub, a broker and three units carry actas to their totals"
-        ),
+        commands.add_parser("demo", help="watch a hub, a broker and three units carry actas to their totals"),
         _demo,
         ("--folder", Path("demo"), "made anew; a folder that no demo has made is left alone"),
         ("--sheets", 8, "how many sheets each unit is given"),
     )
     _add(
-        commands.add_parser(
-            "deploy", help="write keys and settings of a trial deployment"
-        ),
+        commands.add_parser("deploy", help="write keys and settings of a trial deployment"),
         _deploy,
         ("folder", Path, "a new folder"),
         ("--units", 1, "how many units"),

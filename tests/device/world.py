@@ -1,0 +1,180 @@
+"""The world of a unit under test: its settings, its card, its link on a stepped clock, and behind it a real hub.
+
+A hand reaches between hub and unit: `mangle` is given every batch of answers and says what arrives instead.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from enum import Enum
+from functools import cache
+from io import BytesIO
+from pathlib import Path
+
+import segno
+from PIL import Image
+
+from device import settings
+from device.keys import signer_from
+from device.settings import Settings
+from device.signals import Signal
+from device.store import Kept
+from hub import settings as hub_settings
+from hub.intake import Intake
+from hub.keys import Keys
+from hub.ledger import Ledger
+from hub.pictures import Pictures
+from hub.register import Register
+from sim import deployment
+from sim.clock import SteppedClock
+from sim.fleet import SimUnit
+from sim.link import Exchange, Publication
+from tests.wire.samples import BR_PARTS
+from wire import note
+from wire.envelope import Envelope, context, split
+from wire.log import line
+from wire.record import Record
+from wire.seal import Opener
+from wire.topics import Leaf, parse
+
+VE = "ve-2024-presidential"
+BR = "br-bu-1.5"
+PART_1, PART_2 = BR_PARTS
+
+SETTLED_MS_MAX = 3_600_000
+
+Answers = Sequence[Publication]
+
+
+def acta(mesa: int = 1, votes: int = 100) -> str:
+    """The payload of an acta; mesas are numbered through, `votes` tells two actas of one mesa apart."""
+    centro = f"{240111000 + mesa // 90}.{mesa % 90 + 1:02}"
+    return f"{centro}.1.0001!{votes},{','.join(['7'] * 37)}!0!0"
+
+
+@cache
+def picture(*payloads: str) -> bytes:
+    """A photograph of sheets side by side, one for each payload; of the empty tray without any."""
+    codes = []
+    for payload in payloads:
+        file = BytesIO()
+        segno.make_qr(payload.encode("latin-1"), mode="byte", error="l").save(file, kind="png", scale=4, border=6)
+        codes.append(Image.open(file).convert("L"))
+    size = (sum(code.width for code in codes) or 64, max((code.height for code in codes), default=64))
+    tray, left = Image.new("L", size, 255), 0
+    for code in codes:
+        tray.paste(code, (left, 0))
+        left += code.width
+    out = BytesIO()
+    tray.save(out, "PNG")
+    return out.getvalue()
+
+
+class World:
+    """One unit and its hub.
+
+    Attributes:
+        unit: the unit, its power off.
+        published: everything that reached the hub's side, answered or not.
+        answered: everything the hub answered, as it was before `mangle`.
+        mangle: what becomes of answers on their way.
+        hub_log: the hub's log lines.
+    """
+
+    def __init__(self, deployed: deployment.Deployment, ledger: Ledger) -> None:
+        self.clock = SteppedClock()
+        self.published: list[Publication] = []
+        self.answered: list[Publication] = []
+        self.hub_log: list[str] = []
+        self.mangle: Callable[[Answers], Answers] = lambda answers: answers
+        self.exchange = Exchange(self.clock, self._take)
+        ((self.name, path),) = deployed.units.items()
+        self.settings: Settings = settings.read(path)
+        self.unit = SimUnit(path, self.clock, self.exchange)
+        self.signer = signer_from(self.settings.key, self.name)
+        of_hub = hub_settings.read(deployed.hub)
+        self.hub_keys = Keys.read(of_hub.keys, of_hub.name)
+        self.register = of_hub.register
+        self.ledger = ledger
+        self.intake = Intake(
+            deployment=of_hub.deployment,
+            ledger=ledger,
+            pictures=Pictures(of_hub.pictures),
+            keys=self.hub_keys,
+            register=Register(of_hub.register, self._write_hub_log),
+            profile=of_hub.profile,
+            now=self.clock.seconds,
+            log=self._write_hub_log,
+        )
+
+    @property
+    def shown(self) -> list[Signal]:
+        """Every signal since the power came on."""
+        return self.unit.shown
+
+    @property
+    def waiting(self) -> list[Kept]:
+        """What the unit still holds for want of receipts."""
+        return list(self.unit.unit.store.waiting(self.settings.receipts))
+
+    def power_on(self) -> "World":
+        """Starts the unit and lets it connect."""
+        self.unit.power_on()
+        self.clock.run(5_000)
+        return self
+
+    def scan(self, *payloads: str) -> Signal:
+        """Lays a sheet down, presses, and waits for the verdict."""
+        return self.unit.scan(picture(*payloads))
+
+    def settle(self, limit_ms: int = SETTLED_MS_MAX) -> bool:
+        """Lets time pass until every record and picture is receipted; whether that came to be."""
+        receipts = self.settings.receipts
+        return self.clock.run_until(lambda: self.unit.unit.store.waiting_count(receipts) == 0, limit_ms)
+
+    def records(self) -> list[Record]:
+        """The records on the card, in the order of their chain, opened with the hub's key."""
+        kept = sorted((self.settings.card / "kept").glob("*.envelope"), key=lambda path: int(path.stem.split("-")[1]))
+        return [self.opened(path.read_bytes()) for path in kept]
+
+    def opened(self, publication: bytes) -> Record:
+        """The record in a publication, verified at every step."""
+        trusted = {self.name: self.signer.verifier}
+        text, sealed = split(publication)
+        envelope = note.read(text, Envelope, trusted).statement
+        envelope.check(sealed)
+        opener: Opener = self.hub_keys.opener
+        opened = opener.open(sealed, context(envelope.unit, envelope.chain, envelope.seq, "record"))
+        return note.read(opened, Record, trusted).statement
+
+    def logged(self, event: Enum) -> list[str]:
+        """The unit's log lines of an event."""
+        word = f" event={event.name.lower().replace('_', '-')} "
+        return [each for each in self.unit.log if word in f"{each} "]
+
+    def _take(self, batch: Sequence[Publication]) -> Answers:
+        self.published += batch
+        answers = self.intake.take(batch)
+        self.answered += answers
+        return self.mangle(answers)
+
+    def _write_hub_log(self, event: Enum, **facts: str | int | float) -> None:
+        self.hub_log.append(line(event, self.clock.seconds(), facts))
+
+
+@contextmanager
+def world(folder: Path, profile: str = VE, mode: str = "live") -> Iterator[World]:
+    """A world in a folder of its own; what the power still runs in the end is cut off."""
+    deployed = deployment.make(folder / "trial", 1, 1883, profile, mode)
+    about = {"deployment": deployment.NAME, "profile": profile}
+    with Ledger.opened(str(folder / "ledger.db"), about, write=True) as ledger:
+        made = World(deployed, ledger)
+        try:
+            yield made
+        finally:
+            if made.unit.is_on:
+                made.unit.cut_power()
+
+
+def leaves(publications: Sequence[Publication]) -> list[Leaf]:
+    """What the publications carry."""
+    return [topic.leaf for topic in (parse(topic) for topic, _ in publications) if topic is not None]
