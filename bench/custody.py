@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.synchronize import Event
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import paho.mqtt.client as paho
@@ -72,7 +73,9 @@ def run() -> None:
     print(f"custody: bare subscriber, QoS 1, {BARE_BYTES} bytes       {bare:8.0f} /s")
     print(f"custody: hub, {RECORDS} records of {size} bytes         {many.rate:8.0f} /s, of these kept {many.kept}")
     print(f"custody: ratio {many.rate / bare:.2f}, at least {RATIO_MIN} wanted")
-    print(f"custody: hub's peak memory {few.peak_mb:.0f} MB at {RECORDS_FEW}, {many.peak_mb:.0f} MB at {RECORDS} records")
+    print(
+        f"custody: hub's peak memory {few.peak_mb:.0f} MB at {RECORDS_FEW}, {many.peak_mb:.0f} MB at {RECORDS} records"
+    )
     if many.kept != RECORDS or many.rate < RATIO_MIN * bare:
         raise SystemExit("custody: the hub is too slow, or has lost records")
 
@@ -122,9 +125,13 @@ def _await_port(port: int) -> None:
 def _client(name: str, port: int) -> paho.Client:
     client = paho.Client(CallbackAPIVersion.VERSION2, client_id=name, protocol=paho.MQTTv5)
     client.max_inflight_messages_set(WINDOW)
-    client.on_socket_open = lambda _client, _user, sock: sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    client.on_socket_open = _send_at_once
     client.connect("127.0.0.1", port)
     return client
+
+
+def _send_at_once(_client: paho.Client, _user: object, sock: Any) -> None:
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 def _publish(port: int, publications: Sequence[_Sent], go: Event) -> None:
@@ -132,9 +139,8 @@ def _publish(port: int, publications: Sequence[_Sent], go: Event) -> None:
     client = _client("publisher", port)
     client.loop_start()
     go.wait()
-    for topic, content in publications:
-        last = client.publish(topic, content, qos=1)
-    last.wait_for_publish(_SECONDS_MAX)
+    sent = [client.publish(topic, content, qos=1) for topic, content in publications]
+    sent[-1].wait_for_publish(_SECONDS_MAX)
     client.disconnect()
     client.loop_stop()
 

@@ -12,8 +12,8 @@ from wire.note import Note, Signer
 from wire.record import PARTS_MAX, Mode, Picture, Record
 from wire.seal import Recipient, seal
 
-PAYLOADS_CHARACTERS_MAX = 16384
-"""What fits a record however it must be escaped; five times the longest sheet known."""
+PAYLOADS_CHARACTERS_MAX = 10000
+"""What fits a note even where JSON writes six bytes for each (a control character); thrice the longest sheet known."""
 
 
 class Keeper:
@@ -57,6 +57,7 @@ class Keeper:
             size = sum(map(len, payloads))
             doubt = f"{len(payloads)} QR codes of {size} characters do not fit a record: see the picture"
             payloads = ()
+        self.store.recover()
         place, unit = self.store.place(), self._signer.verifier.name
         pictures = [self._seal(frame.picture, place, f"picture/{number}") for number, frame in enumerate(frames)]
         written = self.store.write(pictures)

@@ -1,17 +1,19 @@
 """The link over MQTT 5: one thread that connects when asked, passes on what comes, and says when it is over.
 
-paho's own queue and reconnecting are not used: a client lives for one connection, nothing is published without one,
-and its callbacks only post to the inbox (an exception in one would end the thread without a word).
+paho's own queue, thread and reconnecting are not used: a client lives for one connection, nothing is published without
+one, and only this thread reads and writes its socket. Its callbacks do little more than post to the inbox.
 """
 
 import queue
 import socket
 import ssl
 import threading
+import time
 from pathlib import Path
 from typing import Any, cast
 
 import paho.mqtt.client as mqtt
+from paho.mqtt.client import DisconnectFlags
 from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
@@ -26,7 +28,11 @@ WINDOW_MAX = 64
 
 KEEPALIVE_SECONDS = 60
 CONNECT_SECONDS_MAX = 15
+"""For each of the TCP and TLS handshakes, and again for the broker's answers to what is said then."""
+
 INCOMING_BYTES_MAX = 262144
+"""The longest that the broker is asked to send."""
+
 _BYTES_MAX = 268435455  # MQTT 5.0, 2.1.4: what a packet's length field can say
 
 
@@ -85,11 +91,32 @@ class MqttLink:
             why = self._one_connection()
             self._client = None
             self._asked.clear()
-            self._post(LinkDown(why))
+            self._post(LinkDown("closed here" if self._closing.is_set() else why))
 
     def _one_connection(self) -> str:
         """Connects and stays until it is over; why it is over."""
         ended: list[str] = []
+        client = self._new_client(ended)
+        properties: Any = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+        properties.MaximumPacketSize = INCOMING_BYTES_MAX
+        host, port = self._broker.host, self._broker.port
+        try:
+            client.connect(host, port, KEEPALIVE_SECONDS, clean_start=True, properties=properties)
+        except Exception as error:  # noqa: BLE001  OSError, or whatever TLS and name look-up raise
+            return f"cannot connect to {host}:{port}: {error}"
+        with cast(socket.socket, client.socket()) as plug:
+            plug.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            answered_by = time.monotonic() + CONNECT_SECONDS_MAX
+            try:
+                while client.loop(timeout=1.0) == mqtt.MQTT_ERR_SUCCESS and not self._closing.is_set():
+                    if self._client is None and time.monotonic() > answered_by:
+                        return f"the broker did not answer within {CONNECT_SECONDS_MAX} s"
+            except Exception as error:  # noqa: BLE001  whatever paho makes of rubbish ends the connection, not the thread
+                return f"the broker speaks rubbish: {type(error).__name__}: {error}"
+        return ended[0] if ended else "the connection was lost"
+
+    def _new_client(self, ended: list[str]) -> mqtt.Client:
+        """A client for one connection; why that ends is appended to `ended`."""
         client = mqtt.Client(
             CallbackAPIVersion.VERSION2,
             client_id=self._client_id,
@@ -98,28 +125,30 @@ class MqttLink:
         )
         client.connect_timeout = CONNECT_SECONDS_MAX
         client.max_inflight_messages_set(WINDOW_MAX)
+        # Without this, publish() would write from its caller's thread, and bytes of two publications could mix.
+        client.on_socket_register_write = lambda _c, _u, _s: None
         if self._tls is not None:
             client.tls_set_context(self._tls)
         if self._broker.username:
             client.username_pw_set(self._broker.username, self._broker.password)
+        up: list[LinkUp] = []
 
-        def connected(_c: Any, _u: Any, _f: Any, reason: ReasonCode, properties: Properties | None) -> None:
+        def connected(c: mqtt.Client, _u: Any, _f: Any, reason: ReasonCode, properties: Properties | None) -> None:
             if reason.is_failure:
                 ended.append(f"the broker refuses: {reason}")
-                client.disconnect()
+                c.disconnect()
                 return
             window = getattr(properties, "ReceiveMaximum", WINDOW_MAX)
-            size = getattr(properties, "MaximumPacketSize", _BYTES_MAX)
-            self._up = LinkUp(min(window, WINDOW_MAX), size)
-            client.subscribe(self._subscription, qos=1)
+            up.append(LinkUp(min(window, WINDOW_MAX), getattr(properties, "MaximumPacketSize", _BYTES_MAX)))
+            c.subscribe(self._subscription, qos=1)
 
-        def subscribed(_c: Any, _u: Any, _m: int, reasons: list[ReasonCode], _p: Any) -> None:
+        def subscribed(c: mqtt.Client, _u: Any, _m: int, reasons: list[ReasonCode], _p: Any) -> None:
             if any(reason.is_failure for reason in reasons):
                 ended.append(f"the broker refuses the subscription: {reasons[0]}")
-                client.disconnect()
-                return
-            self._client = client
-            self._post(self._up)
+                c.disconnect()
+            elif self._client is None:
+                self._client = c
+                self._post(up[0])
 
         def published(_c: Any, _u: Any, token: int, reason: ReasonCode, _p: Any) -> None:
             self._post(Acknowledged(token, str(reason) if reason.is_failure else ""))
@@ -127,23 +156,15 @@ class MqttLink:
         def delivered(_c: Any, _u: Any, came: mqtt.MQTTMessage) -> None:
             self._post(Delivered(came.topic, bytes(came.payload)))
 
-        def disconnected(_c: Any, _u: Any, _f: Any, reason: ReasonCode, _p: Any) -> None:
-            ended.append(str(reason))
+        def disconnected(_c: Any, _u: Any, flags: DisconnectFlags, reason: ReasonCode, _p: Any) -> None:
+            if flags.is_disconnect_packet_from_server:
+                ended.append(f"the broker ended it: {reason}")
+            elif str(reason) == "Keep alive timeout":
+                ended.append("the broker fell silent")
 
         client.on_connect, client.on_subscribe, client.on_publish = connected, subscribed, published
         client.on_message, client.on_disconnect = delivered, disconnected
-        properties: Any = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
-        properties.MaximumPacketSize = INCOMING_BYTES_MAX
-        try:
-            host, port = self._broker.host, self._broker.port
-            client.connect(host, port, KEEPALIVE_SECONDS, clean_start=True, properties=properties)
-            plug = cast(socket.socket, client.socket())
-            plug.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            while client.loop(timeout=1.0) == mqtt.MQTT_ERR_SUCCESS:
-                pass
-        except Exception as error:  # noqa: BLE001  whatever paho makes of what came in ends the connection, not the thread
-            ended.append(f"{type(error).__name__}: {error}")
-        return ended[0] if ended else "the connection was lost"
+        return client
 
 
 def _tls(broker: Broker, base: Path) -> ssl.SSLContext | None:

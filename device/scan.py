@@ -199,7 +199,9 @@ def step(state: State, event: Event) -> Step:
             return state, ()  # one scan at a time; the lamp already says so
         case _, Woke():
             return state, ()
-        case (Idle() | Showing() | Faulted() | Searching()), Looked():
+        case Searching(since), Looked():
+            return state, (Look(since),)  # a frame from before the press, of a search given up: no answer to this one
+        case (Idle() | Showing() | Faulted()), Looked():
             return state, ()  # a frame that came after its search was given up
         case (Idle() | Showing() | Faulted()), Failed():
             return state, ()  # the same of a failure

@@ -102,8 +102,7 @@ class Store:
             self._pictures = self._table("picture", "sha256", "envelope_id")
             self._receipts = self._table("receipt", "hub", "chain_id", "seq", "whole", "at", "text")
             self._extras = self._table("extra", "hub", "envelope_id")
-            self._adopt()
-            self._chain, self._place = self._last_place()
+            self._look_at_files()
             self._last_receipt = self._youngest_receipt()
             self.boot = int(self._database.execute_sql("INSERT INTO boot DEFAULT VALUES").lastrowid)
         except (OSError, DatabaseError, sqlite3.Error) as error:
@@ -120,7 +119,9 @@ class Store:
     def _open(self, path: Path) -> Any:
         try:
             return _connect(path)
-        except (DatabaseError, sqlite3.DatabaseError) as error:
+        except sqlite3.Error as error:
+            if not _means_bad_file(error):
+                raise
             aside = path.with_name(f"index-bad-{secrets.token_hex(4)}.db")
             path.replace(aside)
             for suffix in ("-wal", "-shm"):
@@ -128,6 +129,12 @@ class Store:
             _sync_folder(path.parent)
             self._repaired(f"the index was bad ({error}); it is now {aside.name}, and is built again from the files")
             return _connect(path)
+
+    def _look_at_files(self) -> None:
+        with self._database.atomic():
+            self._adopt()
+        self._chain, self._place = self._last_place()
+        self._is_sure = True
 
     def _adopt(self) -> None:
         """Makes the index agree with the files: half-written ones go, whole ones without a row get theirs."""
@@ -138,28 +145,30 @@ class Store:
         rows = {(row["chain"], row["seq"]) for row in self._joined()}
         matches = ((match[1], int(match[2])) for match in map(_ENVELOPE_FILE.fullmatch, names) if match)
         orphans = sorted(place for place in matches if place not in rows)
-        for chain, seq in orphans:
-            self._adopt_one(Kept(chain, seq, ""), names)
-        if self._chains.select().count() == 0 or (orphans and not rows):
-            # A card that is new or lost its index: nobody knows for sure what it said last, so a new chain begins.
+        present = self._chains.select().order_by(self._chains.id.desc()).first()
+        left_alone = {chain for chain, seq in orphans if not self._adopt_one(Kept(chain, seq, ""), names)}
+        if present is None or present["chain"] in left_alone:
+            # The card is new, lost its index, or lost a record that may have been sent: nobody knows for sure what was
+            # said last, and to say something else in its place would be a fork. So a new chain begins.
             self._chains.insert(chain=secrets.token_hex(16)).execute()
 
-    def _adopt_one(self, kept: Kept, names: set[str]) -> None:
-        publication = (self.folder / kept.file_name).read_bytes()
+    def _adopt_one(self, kept: Kept, names: set[str]) -> bool:
         try:
+            publication = (self.folder / kept.file_name).read_bytes()
             note, sealed = split(publication)
             envelope = read(note, Envelope, {self._verifier.name: self._verifier})
             envelope.statement.check(sealed)
-        except TheirFault as error:
+        except (OSError, TheirFault) as error:
             self._repaired(f"{kept.file_name} is not whole and was left alone: {error}")
-            return
+            return False
         lost = sum(f"{picture.sha256}.picture" not in names for picture in envelope.statement.pictures)
         if (envelope.statement.chain, envelope.statement.seq) != (kept.chain, kept.seq) or lost:
             self._repaired(f"{kept.file_name} has another content or lacks {lost} pictures, and was left alone")
-            return
+            return False
         self._chains.insert(chain=kept.chain).on_conflict_ignore().execute()
         self._insert(int(self._chain_id(kept.chain) or 0), envelope, publication)
         self._repaired(f"{kept.file_name} was whole but not in the index, and is now")
+        return True
 
     def _insert(self, chain_id: int, envelope: Note[Envelope], publication: bytes) -> None:
         statement = envelope.statement
@@ -172,6 +181,19 @@ class Store:
             ).execute()
             for picture in statement.pictures:
                 self._pictures.insert(sha256=picture.sha256, envelope_id=row).execute()
+
+    def recover(self) -> None:
+        """After a write that failed, finds out from the files what the card holds; does nothing otherwise.
+
+        Raises:
+            CardError: the card still refuses.
+        """
+        self._on_thread()
+        try:
+            if not self._is_sure:
+                self._look_at_files()
+        except (OSError, DatabaseError, sqlite3.Error) as error:
+            raise CardError(f"card: {error}: make room or change it, and press again") from error
 
     def place(self) -> Place:
         """Where the next record goes."""
@@ -206,11 +228,12 @@ class Store:
             pictures: what `write` returned for the sealed pictures that it names, in its order.
 
         Raises:
-            CardError: the card refused; open the store anew before the next record.
+            CardError: the card refused; `recover` before the next record.
         """
         self._on_thread()
         statement = envelope.statement
         names = [f"{picture.sha256}.picture" for picture in statement.pictures]
+        self._is_sure = False
         try:
             _write_durably(self.folder / "envelope.new", publication)
             for number, (name, written) in enumerate(zip(names, pictures, strict=True)):
@@ -220,16 +243,18 @@ class Store:
             (self.folder / "envelope.new").replace(self.folder / f"{statement.chain}-{statement.seq}.envelope")
             _sync_folder(self.folder)
             self._insert(self._chain, envelope, publication)
-            self._place = Place(statement.chain, statement.seq + 1, envelope.hash)
+            self._place, self._is_sure = Place(statement.chain, statement.seq + 1, envelope.hash), True
         except (OSError, DatabaseError, sqlite3.Error) as error:
             raise CardError(f"card: record {statement.seq} could not be written: {error}: press again") from error
 
     def count(self) -> int:
         """How many records the card holds."""
+        self._on_thread()
         return int(self._envelopes.select().count())
 
     def last_receipt(self) -> str:
         """The hash of the youngest receipt held, `NOTHING` before the first."""
+        self._on_thread()
         return self._last_receipt
 
     def _youngest_receipt(self) -> str:
@@ -245,10 +270,12 @@ class Store:
 
     def waiting_count(self, receipts: int) -> int:
         """How many records wait: for receipts, or for their pictures to be receipted."""
+        self._on_thread()
         return int(self._joined().where(self._receipted_by("whole") < receipts).count())
 
     def find(self, publication: str) -> Kept | None:
         """The record whose publication has this SHA-256."""
+        self._on_thread()
         row = self._joined().where(self._envelopes.publication == publication).first()
         return Kept(row["chain"], row["seq"], row["publication"]) if row else None
 
@@ -262,13 +289,14 @@ class Store:
 
     def read_chunk(self, sha256: str, start: int, length: int) -> bytes:
         """A piece of a sealed picture that this card keeps; empty when there is none, or it cannot be read."""
+        self._on_thread()
         if not self._pictures.select().where(self._pictures.sha256 == sha256).exists():
             return b""
         try:
             with (self.folder / f"{sha256}.picture").open("rb") as file:
                 file.seek(start)
                 return file.read(length)
-        except OSError:
+        except (OSError, OverflowError):  # a hub may ask for a chunk beyond all files
             return b""
 
     def settle(self, receipt: Note[Receipt]) -> bool:
@@ -278,12 +306,24 @@ class Store:
 
         Returns:
             Whether it was one for this card: of a chain it has, with the hash it knows.
+
+        Raises:
+            CardError: the card refused; the hub will say it again.
         """
         self._on_thread()
         statement = receipt.statement
         chain_id = self._chain_id(statement.chain)
         if chain_id is None or not self._agrees(chain_id, statement.seq, statement.hash):
             return False
+        try:
+            self._file(receipt, chain_id)
+            self._last_receipt = self._youngest_receipt()
+        except (DatabaseError, sqlite3.Error) as error:
+            raise CardError(f"card: a receipt of {statement.hub} could not be filed: {error}: make room") from error
+        return True
+
+    def _file(self, receipt: Note[Receipt], chain_id: int) -> None:
+        statement = receipt.statement
         table, new = self._receipts, EXCLUDED
         younger = new.at >= table.at
         with self._database.atomic():
@@ -291,7 +331,7 @@ class Store:
                 hub=statement.hub,
                 chain_id=chain_id,
                 seq=statement.seq,
-                whole=statement.whole,
+                whole=min(statement.whole, statement.seq),
                 at=statement.at,
                 text=receipt.text,
             ).on_conflict(
@@ -307,8 +347,6 @@ class Store:
                 envelope_id = self._envelope_id(chain_id, extra.seq, extra.hash)
                 if envelope_id is not None:
                     self._extras.insert(hub=statement.hub, envelope_id=envelope_id).on_conflict_ignore().execute()
-        self._last_receipt = self._youngest_receipt()
-        return True
 
     def _agrees(self, chain_id: int, seq: int, hash_: str) -> bool:
         return hash_ == NOTHING if seq == 0 else self._envelope_id(chain_id, seq, hash_) is not None
@@ -350,14 +388,27 @@ def _connect(path: Path) -> Any:
     """Opens the index, checked, and with the durability that the kept lamp promises."""
     database: Any = SqliteDatabase(str(path), thread_safe=False)
     database.connect()
-    database.execute_sql("PRAGMA synchronous=FULL")
-    asked = ("journal_mode=WAL", "synchronous", "quick_check(1)")
-    in_force = [database.execute_sql(f"PRAGMA {pragma}").fetchone()[0] for pragma in asked]
-    if in_force != ["wal", 2, "ok"]:
+    connection: sqlite3.Connection = database.connection()
+    try:
+        connection.execute("PRAGMA synchronous=FULL")
+        asked = ("journal_mode=WAL", "synchronous", "quick_check(1)")
+        mode, synchronous, check = (connection.execute(f"PRAGMA {pragma}").fetchone()[0] for pragma in asked)
+        if (mode, synchronous) != ("wal", 2):
+            raise OSError(f"{path}: expected journal mode wal and synchronous 2, found {mode} and {synchronous}")
+        if check != "ok":
+            raise sqlite3.DatabaseError(check)
+        connection.executescript(_SCHEMA)
+    except BaseException:
         database.close()
-        raise DatabaseError(f"expected journal mode wal, synchronous 2 and a sound file, found {in_force}")
-    database.connection().executescript(_SCHEMA)
+        raise
     return database
+
+
+def _means_bad_file(error: sqlite3.Error) -> bool:
+    """Whether the file itself is at fault: one on a full or locked card may be as good as ever."""
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)  # what we raise ourselves has none
+    unreadable = (sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_IOERR_SHORT_READ)
+    return code in unreadable or code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 def _write_durably(path: Path, content: bytes) -> None:

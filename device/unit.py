@@ -28,9 +28,6 @@ from device.ports import (
 )
 from device.reader import Reader, Reading
 from device.scan import (
-    Event as ScanEvent,
-)
-from device.scan import (
     LOOK_MS_MAX,
     Failed,
     Faulted,
@@ -49,6 +46,9 @@ from device.scan import (
     State,
     Woke,
     step,
+)
+from device.scan import (
+    Event as ScanEvent,
 )
 from device.settings import Settings
 from device.signals import Signal
@@ -126,7 +126,11 @@ class Unit:
         self._on_their_way: dict[int, bool] = {}
         self._lamp: Signal | None = None
         body.indicator.show(Signal.STARTING)
-        self._keeper = self._open_card()
+        try:
+            self._keeper = self._open_card()
+        except CardError:
+            body.indicator.show(Signal.FAULT)
+            raise
         self._outbox = Outbox(self._keeper.store, settings.receipts, chance)
 
     @property
@@ -167,7 +171,8 @@ class Unit:
                     self._frame = frame
                     self._scan(self._judge(self._looks.popleft(), self._reader.read(frame.luma)))
             case CameraFailed(why):
-                self._looks.clear()
+                if self._looks:
+                    self._looks.popleft()
                 self._log(Event.CAMERA_BAD, why=why)
                 self._scan(Failed(self._now()))
             case LinkUp():
@@ -214,7 +219,6 @@ class Unit:
         if isinstance(event, Pressed):
             self._pressed_at = event.at
         elif isinstance(event, Woke) and signal is Signal.FAULT:
-            self._looks.clear()
             self._log(Event.CAMERA_BAD, why=f"no answer within {LOOK_MS_MAX} ms")
         elif isinstance(self._state, Showing | Faulted):
             self._log(Event.SCANNED, signal=signal.name.lower(), ms=self._now() - self._pressed_at)
@@ -245,7 +249,6 @@ class Unit:
             place = self._keeper.keep(order.payloads, order.how, order.doubt, [frame])
         except CardError as error:
             self._log(Event.CARD_BAD, why=str(error))
-            self._reopen_card()
             return Failed(self._now())
         self._log(Event.KEPT, seq=place.seq, how=order.how)
         novelty = Novelty.DIFFERS if order.mesa in self._mesas else Novelty.FIRST
@@ -262,12 +265,6 @@ class Unit:
             self._body.storage.folder, self._signer.verifier, lambda what: self._log(Event.CARD_REPAIRED, what=what)
         )
         return Keeper(store, self._signer, settings.recipients, self._body.clock, settings.profile.id, settings.mode)
-
-    def _reopen_card(self) -> None:
-        """After a failed write nobody knows what the card holds: the store looks anew, or the unit ends and says so."""
-        self.store.close()
-        self._keeper = self._open_card()
-        self._outbox.store = self.store
 
     # The link: connected, offered, receipted.
 
@@ -336,7 +333,12 @@ class Unit:
 
     def _receipted(self, receipt: note.Note[Receipt]) -> None:
         statement = receipt.statement
-        if statement.unit != self._settings.unit or not self.store.settle(receipt):
+        try:
+            is_ours = statement.unit == self._settings.unit and self.store.settle(receipt)
+        except CardError as error:
+            self._log(Event.CARD_BAD, why=str(error))
+            return
+        if not is_ours:
             self._log(Event.RECEIPT_IGNORED, hub=statement.hub, why="it is of a chain or an envelope this card has not")
             return
         self._failures = 0

@@ -9,6 +9,7 @@ import fcntl
 import hashlib
 import itertools
 import os
+import sqlite3
 import threading
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import quote
 
+import psycopg
 from peewee import (
     BigIntegerField,
     BlobField,
@@ -32,6 +34,7 @@ from peewee import (
     PostgresqlDatabase,
     SqliteDatabase,
     TextField,
+    Value,
     fn,
 )
 
@@ -246,6 +249,30 @@ class Picture:
     whole: bool
 
 
+@dataclass(frozen=True, slots=True)
+class _Slot:
+    """Where an argument of a prepared query goes."""
+
+    number: int
+
+
+def _slot(number: int) -> Value:
+    return Value(_Slot(number), converter=False)
+
+
+class _Prepared:
+    """A query whose SQL is built once: peewee takes longer to build one than a database to answer it."""
+
+    def __init__(self, database: Database, query: Any) -> None:
+        self._database = database
+        self._sql, self._values = database.get_sql_context().sql(query).query()  # type: ignore[no-untyped-call]
+
+    def __call__(self, *arguments: Any) -> Any:
+        """Runs it, and returns the cursor."""
+        values = [arguments[each.number] if isinstance(each, _Slot) else each for each in self._values]
+        return _do(self._database, self._sql, *values)
+
+
 class Ledger:
     """An open ledger; see `opened`.
 
@@ -255,10 +282,12 @@ class Ledger:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._thread = threading.get_ident()
+        self._prepared: dict[str, _Prepared] = {}
         self._ids = {
             table: itertools.count(1 + (self._rows(table.select(fn.MAX(table.id)))[0][0] or 0))
             for table in (ChainRow, EnvelopeRow, PictureRow, RefusedRow)
         }
+        self._prepare()
         self.refusals = int(self._rows(RefusedRow.select(fn.COUNT(RefusedRow.id)))[0][0])
         """How many refusals are kept."""
 
@@ -280,7 +309,7 @@ class Ledger:
             with _connected(place, write=write) as database:
                 _check_about(database, about, where, write=write)
                 yield cls(database)
-        except (DatabaseError, InterfaceError) as error:
+        except (DatabaseError, InterfaceError, sqlite3.Error, psycopg.Error) as error:
             raise OurFault(f"ledger in {where}: {str(error).strip()}: see that it is whole and not full") from error
 
     @contextmanager
@@ -290,6 +319,26 @@ class Ledger:
         with self._database.atomic():
             yield
 
+    def _prepare(self) -> None:
+        """Builds the queries that are asked for each chain of each batch."""
+        row, chain, seq = EnvelopeRow, EnvelopeRow.chain == _slot(0), EnvelopeRow.seq
+        places = row.select(row.id, row.seq, row.hash, row.prev, row.stray, row.fault).order_by(row.seq, row.id)
+        incomplete = chain & ~row.whole & ~row.stray
+        missing = PictureRow.select(PictureRow.id, PictureRow.sha256, PictureRow.size).join(NamedRow).join(EnvelopeRow)
+        moved = {"seq": _slot(1), "hash": _slot(2), "receipt": _slot(3), "state": _slot(4)}
+        chunks = ChunkRow.picture == _slot(0)
+        for name, query in {
+            "places": places.where(chain & (seq >= _slot(1)) & (seq <= _slot(2))),
+            "following": places.where(chain & (seq > _slot(1))).limit(_slot(2)),
+            "extras": places.where(chain & (seq > _slot(1)) & ~row.stray).limit(_slot(2)),
+            "whole": row.select(fn.MIN(seq)).where(incomplete & (seq <= _slot(1))),
+            "missing": missing.where(incomplete & ~PictureRow.whole).order_by(seq, PictureRow.id).limit(_slot(1)),
+            "numbers": ChunkRow.select(ChunkRow.number).where(chunks),
+            "chunk": ChunkRow.select(ChunkRow.content).where(chunks & (ChunkRow.number == _slot(1))),
+            "move on": ChainRow.update(**moved).where(ChainRow.id == _slot(0)),
+        }.items():
+            self._prepared[name] = _Prepared(self._database, query)
+
     def _rows(self, query: Any) -> list[tuple[Any, ...]]:
         assert threading.get_ident() == self._thread, "the ledger belongs to the thread that opened it"
         return list(query.tuples().execute(self._database))
@@ -298,8 +347,13 @@ class Ledger:
         query.execute(self._database)
 
     def _insert(self, table: type[Model], rows: Sequence[tuple[Any, ...]], fields: Sequence[Any]) -> None:
+        """Adds rows; one that is there already is an error, but for chunks, of which the first that came stays."""
+        names = ", ".join(f'"{field.column_name}"' for field in fields)
+        slots = ", ".join(self._database.param for _ in fields)
+        again = " ON CONFLICT DO NOTHING" if table is ChunkRow else ""
+        sql = f'INSERT INTO "{table._meta.table_name}" ({names}) VALUES ({slots}){again}'  # noqa: S608  names of our own
         if rows:
-            self._do(table.insert_many(rows, fields))
+            self._database.cursor().executemany(sql, rows)  # type: ignore[no-untyped-call]
 
     # Chains
 
@@ -327,33 +381,31 @@ class Ledger:
 
     def move_on(self, chain: Chain) -> None:
         """Keeps a chain's state as it is now."""
-        self._do(
-            ChainRow.update(seq=chain.seq, hash=chain.hash, receipt=chain.receipt, state=chain.state).where(
-                ChainRow.id == chain.id
-            )
-        )
+        self._prepared["move on"](chain.id, chain.seq, chain.hash, chain.receipt, chain.state)
 
     # Envelopes
 
-    def places(self, chain: Chain, seqs: Collection[int]) -> list[Place]:
+    def places(self, chain: Chain, seqs: Iterable[int]) -> list[Place]:
         """What is held at these places of a chain."""
-        return self._places((EnvelopeRow.chain == chain.id) & (EnvelopeRow.seq << sorted(seqs)))
+        found: list[Place] = []
+        # Most often the places are one run without a gap: one query.
+        for _, run in itertools.groupby(enumerate(sorted(seqs)), lambda numbered: numbered[1] - numbered[0]):
+            numbers = [seq for _, seq in run]
+            found += self._places("places", chain, numbers[0], numbers[-1])
+        return found
 
     def following(self, chain: Chain, limit: int) -> list[Place]:
         """What is held beyond a chain's contiguous part, strays too, lowest first and then in the order it came."""
-        return self._places((EnvelopeRow.chain == chain.id) & (EnvelopeRow.seq > chain.seq), limit)
+        return self._places("following", chain, chain.seq, limit)
 
     def extras(self, chain: Chain, limit: int) -> list[Place]:
         """What is held beyond a chain's contiguous part and may come to follow, lowest first."""
-        beyond = (EnvelopeRow.chain == chain.id) & (EnvelopeRow.seq > chain.seq) & ~EnvelopeRow.stray
-        return self._places(beyond, limit)
+        return self._places("extras", chain, chain.seq, limit)
 
-    def _places(self, which: Any, limit: int | None = None) -> list[Place]:
-        row = EnvelopeRow
-        query = row.select(row.id, row.seq, row.hash, row.prev, row.stray, row.fault).where(which)
+    def _places(self, name: str, chain: Chain, *numbers: int) -> list[Place]:
         return [
             Place(id_, seq, hash_, prev, bool(stray), fault)
-            for id_, seq, hash_, prev, stray, fault in self._rows(query.order_by(row.seq, row.id).limit(limit))
+            for id_, seq, hash_, prev, stray, fault in self._prepared[name](chain.id, *numbers)
         ]
 
     def publication(self, place: Place) -> tuple[bytes, bytes]:
@@ -435,36 +487,20 @@ class Ledger:
 
     def whole(self, chain: Chain) -> int:
         """Up to which place of a chain all is held, pictures included."""
-        first = self._rows(
-            EnvelopeRow.select(fn.MIN(EnvelopeRow.seq)).where(
-                (EnvelopeRow.chain == chain.id)
-                & ~EnvelopeRow.whole
-                & (EnvelopeRow.seq <= chain.seq)
-                & ~EnvelopeRow.stray
-            )
-        )[0][0]
+        first = self._prepared["whole"](chain.id, chain.seq).fetchone()[0]
         return chain.seq if first is None else first - 1
 
     def missing(self, chain: Chain, pictures: int, chunks: int) -> list[tuple[Sealed, list[int]]]:
         """The oldest pictures of a chain that are not whole, at most so many, each with its first missing chunks."""
-        query = (
-            PictureRow.select(PictureRow.id, PictureRow.sha256, PictureRow.size)
-            .join(NamedRow)
-            .join(EnvelopeRow)
-            .where((EnvelopeRow.chain == chain.id) & ~EnvelopeRow.whole & ~EnvelopeRow.stray & ~PictureRow.whole)
-            .order_by(EnvelopeRow.seq, PictureRow.id)
-            .limit(pictures)
-        )
-        names = {id_: Sealed(sha256, size) for id_, sha256, size in self._rows(query)}
-        held: dict[int, set[int]] = {id_: set() for id_ in names}
-        if names:
-            of_these = ChunkRow.select(ChunkRow.picture, ChunkRow.number).where(ChunkRow.picture << sorted(names))
-            for id_, number in self._rows(of_these):
-                held[id_].add(number)
-        return [
-            (name, list(itertools.islice((n for n in range(name.chunks) if n not in held[id_]), chunks)))
-            for id_, name in names.items()
-        ]
+        found = []
+        for id_, sha256, size in self._prepared["missing"](chain.id, pictures).fetchall():
+            name, held = Sealed(sha256, size), self._chunk_numbers(id_)
+            missing = (number for number in range(name.chunks) if number not in held)
+            found.append((name, list(itertools.islice(missing, chunks))))
+        return found
+
+    def _chunk_numbers(self, picture_id: int) -> set[int]:
+        return {number for (number,) in self._prepared["numbers"](picture_id)}
 
     def pictures(self, unit: str, sha256: str) -> list[Picture]:
         """The pictures of that SHA-256 that a unit's envelopes name: one, or as many as it claims sizes."""
@@ -474,16 +510,13 @@ class Ledger:
 
     def add_chunk(self, picture: Picture, number: int, content: bytes) -> bool:
         """Adds a chunk unless it is held; True when with it no chunk is missing."""
-        fields = (ChunkRow.picture, ChunkRow.number, ChunkRow.content)
-        self._do(ChunkRow.insert_many([(picture.id, number, content)], fields).on_conflict_ignore())
-        query = ChunkRow.select(fn.COUNT(ChunkRow.number)).where(ChunkRow.picture == picture.id)
-        return bool(self._rows(query)[0][0] == picture.name.chunks)
+        self._insert(ChunkRow, [(picture.id, number, content)], (ChunkRow.picture, ChunkRow.number, ChunkRow.content))
+        return len(self._chunk_numbers(picture.id)) == picture.name.chunks
 
     def chunks(self, picture: Picture) -> Iterator[bytes]:
         """The chunks of a picture in order, one in memory at a time."""
         for number in range(picture.name.chunks):
-            which = (ChunkRow.picture == picture.id) & (ChunkRow.number == number)
-            yield bytes(self._rows(ChunkRow.select(ChunkRow.content).where(which))[0][0])
+            yield bytes(self._prepared["chunk"](picture.id, number).fetchone()[0])
 
     def forget_chunks(self, picture: Picture) -> None:
         """Removes the chunks of a picture: it is a file now, or they were not its own."""
@@ -657,7 +690,7 @@ def _used(database: Database) -> Iterator[Database]:
         database.close()
 
 
-def _do(database: Database, sql: str, *values: int) -> Any:
+def _do(database: Database, sql: str, *values: Any) -> Any:
     return database.execute_sql(sql, values)  # type: ignore[no-untyped-call]
 
 

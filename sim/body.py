@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from device.pictures import Unreadable, luma_of
-from device.ports import Body, ButtonPressed, CameraFailed, Frame, FrameTaken, Link, Post
+from device.ports import Body, BodyEvent, ButtonPressed, CameraFailed, Frame, FrameTaken, Link, Post
 from device.signals import Signal
 from sim.clock import Schedule
 
@@ -19,13 +19,19 @@ _EMPTY_TRAY = Frame(np.full((486, 864), 18, np.uint8), b"", "image/jpeg")
 
 
 class SimCamera:
-    """A camera over a tray. `lay` puts a picture of a sheet on it, `clear` takes it away, `unplug` pulls the ribbon."""
+    """A camera over a tray.
+
+    Its hands: `lay` puts a picture of a sheet on the tray, `clear` takes it away, `unplug` pulls the ribbon and `plug`
+    puts it back, `stall` keeps answers back and `resume` gives them all, late.
+    """
 
     def __init__(self, clock: Schedule, post: Post) -> None:
         self._clock = clock
         self._post = post
         self._scene = _EMPTY_TRAY
         self._plugged = True
+        self._stalled = False
+        self._late: list[BodyEvent] = []
 
     def look(self) -> None:
         """Answers with what lies on the tray at the end of the exposure."""
@@ -54,8 +60,23 @@ class SimCamera:
         """Puts the ribbon back."""
         self._plugged = True
 
+    def stall(self) -> None:
+        """Answers to looks are kept back from now on."""
+        self._stalled = True
+
+    def resume(self) -> None:
+        """Gives the answers kept back, each with what lay on the tray when it was asked for."""
+        self._stalled = False
+        for answer in self._late:
+            self._post(answer)
+        self._late.clear()
+
     def _answer(self) -> None:
-        self._post(FrameTaken(self._scene) if self._plugged else CameraFailed("nothing answers on the ribbon"))
+        answer = FrameTaken(self._scene) if self._plugged else CameraFailed("nothing answers on the ribbon")
+        if self._stalled:
+            self._late.append(answer)
+        else:
+            self._post(answer)
 
 
 class SimIndicator:

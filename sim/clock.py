@@ -67,9 +67,13 @@ class SteppedClock:
         """Lets `ms` milliseconds pass."""
         end = self._now + ms
         while self._due and self._due[0][0] <= end:
-            self._now, _, action = heapq.heappop(self._due)
-            action()
+            self.step()
         self._now = end
+
+    def step(self) -> None:
+        """Does the one thing that is due next, whenever that is: between two steps nothing happens."""
+        self._now, _, action = heapq.heappop(self._due)
+        action()
 
     def run_until(self, true: Callable[[], bool], limit_ms: Ms) -> bool:
         """Lets time pass until something is true; whether it became so within `limit_ms`."""

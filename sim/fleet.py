@@ -54,6 +54,11 @@ class SimUnit:
         return self._body
 
     @property
+    def is_on(self) -> bool:
+        """Whether the power is on."""
+        return self._unit is not None
+
+    @property
     def shown(self) -> list[Signal]:
         """Every signal since the power came on."""
         return self.body.indicator.shown

@@ -101,7 +101,9 @@ class SimLink:
     def close(self) -> None:
         """Ends the connection for good."""
         self._exchange.disconnect(self)
-        self._state = "closed"
+        ended, self._state = self._state, "closed"
+        if ended in ("up", "connecting"):
+            self._post(LinkDown("closed here"))
 
     def drop(self, why: str) -> None:
         """The connection is lost; what is on its way is lost with it."""

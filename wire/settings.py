@@ -13,7 +13,13 @@ StructT = TypeVar("StructT", bound=msgspec.Struct)
 
 
 class Tls(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """TLS with a client certificate: PEM files, paths relative to the settings file."""
+    """TLS with a client certificate: PEM files, paths relative to the settings file.
+
+    Attributes:
+        ca: certificate of whoever signed the broker's.
+        certificate: our own, which names us to the broker.
+        key: the private key of it.
+    """
 
     ca: str
     certificate: str
@@ -21,7 +27,14 @@ class Tls(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Broker(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where the MQTT broker is; without `tls` the connection is plain, which is for loopback and trials only."""
+    """Where the MQTT broker is.
+
+    Attributes:
+        host: its name or address.
+        port: its TCP port; 8883 is usual with TLS, 1883 without.
+        tls: the section below; without it the connection is plain, which is for loopback and trials only.
+        username, password: for a broker that asks for them.
+    """
 
     host: str
     port: Annotated[int, Meta(ge=1, le=65535)]

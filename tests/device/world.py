@@ -9,21 +9,18 @@ from enum import Enum
 from functools import cache
 from io import BytesIO
 from pathlib import Path
+from typing import Self
 
 import segno
 from PIL import Image
 
 from device import settings
 from device.keys import signer_from
-from device.settings import Settings
 from device.signals import Signal
 from device.store import Kept
 from hub import settings as hub_settings
 from hub.intake import Intake
-from hub.keys import Keys
-from hub.ledger import Ledger
-from hub.pictures import Pictures
-from hub.register import Register
+from hub.running import opened
 from sim import deployment
 from sim.clock import SteppedClock
 from sim.fleet import SimUnit
@@ -33,7 +30,6 @@ from wire import note
 from wire.envelope import Envelope, context, split
 from wire.log import line
 from wire.record import Record
-from wire.seal import Opener
 from wire.topics import Leaf, parse
 
 VE = "ve-2024-presidential"
@@ -80,31 +76,32 @@ class World:
         hub_log: the hub's log lines.
     """
 
-    def __init__(self, deployed: deployment.Deployment, ledger: Ledger) -> None:
+    def __init__(self, deployed: deployment.Deployment) -> None:
         self.clock = SteppedClock()
         self.published: list[Publication] = []
         self.answered: list[Publication] = []
         self.hub_log: list[str] = []
         self.mangle: Callable[[Answers], Answers] = lambda answers: answers
-        self.exchange = Exchange(self.clock, self._take)
         ((self.name, path),) = deployed.units.items()
-        self.settings: Settings = settings.read(path)
-        self.unit = SimUnit(path, self.clock, self.exchange)
+        self.settings = settings.read(path)
         self.signer = signer_from(self.settings.key, self.name)
-        of_hub = hub_settings.read(deployed.hub)
-        self.hub_keys = Keys.read(of_hub.keys, of_hub.name)
-        self.register = of_hub.register
-        self.ledger = ledger
-        self.intake = Intake(
-            deployment=of_hub.deployment,
-            ledger=ledger,
-            pictures=Pictures(of_hub.pictures),
-            keys=self.hub_keys,
-            register=Register(of_hub.register, self._write_hub_log),
-            profile=of_hub.profile,
-            now=self.clock.seconds,
-            log=self._write_hub_log,
-        )
+        self.exchange = Exchange(self.clock, self._take)
+        self.unit = SimUnit(path, self.clock, self.exchange)
+        self._intake: Intake | None = None
+
+    @property
+    def intake(self) -> Intake:
+        """The hub's."""
+        assert self._intake is not None, "the hub is not running"
+        return self._intake
+
+    @contextmanager
+    def running(self, of_hub: hub_settings.Settings) -> Iterator[Self]:
+        """The same, with the hub running; the unit's power is cut in the end."""
+        with opened(of_hub, self.clock.seconds, self._write_hub_log) as self._intake:
+            yield self
+            if self.unit.is_on:
+                self.unit.cut_power()
 
     @property
     def shown(self) -> list[Signal]:
@@ -142,9 +139,8 @@ class World:
         text, sealed = split(publication)
         envelope = note.read(text, Envelope, trusted).statement
         envelope.check(sealed)
-        opener: Opener = self.hub_keys.opener
-        opened = opener.open(sealed, context(envelope.unit, envelope.chain, envelope.seq, "record"))
-        return note.read(opened, Record, trusted).statement
+        content = self.intake.keys.opener.open(sealed, context(envelope.unit, envelope.chain, envelope.seq, "record"))
+        return note.read(content, Record, trusted).statement
 
     def logged(self, event: Enum) -> list[str]:
         """The unit's log lines of an event."""
@@ -163,16 +159,10 @@ class World:
 
 @contextmanager
 def world(folder: Path, profile: str = VE, mode: str = "live") -> Iterator[World]:
-    """A world in a folder of its own; what the power still runs in the end is cut off."""
+    """A world in a folder of its own."""
     deployed = deployment.make(folder / "trial", 1, 1883, profile, mode)
-    about = {"deployment": deployment.NAME, "profile": profile}
-    with Ledger.opened(str(folder / "ledger.db"), about, write=True) as ledger:
-        made = World(deployed, ledger)
-        try:
-            yield made
-        finally:
-            if made.unit.is_on:
-                made.unit.cut_power()
+    with World(deployed).running(hub_settings.read(deployed.hub)) as made:
+        yield made
 
 
 def leaves(publications: Sequence[Publication]) -> list[Leaf]:

@@ -8,11 +8,17 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from tests.house.pages import log, settings, signals, states
 from tests.house.tree import ROOT
 
 Pages = Mapping[str, Callable[[], str]]
 
-PAGES: Pages = {}
+PAGES: Pages = {
+    "docs/log.md": log,
+    "docs/settings.md": settings,
+    "docs/signals.md": signals,
+    "docs/states.md": states,
+}
 
 
 def stale(pages: Pages, root: Path) -> list[str]:

@@ -4,6 +4,7 @@ import os
 import shutil
 import socket
 import subprocess
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -30,27 +31,23 @@ DATABASES = ("sqlite", "postgresql")
 
 
 @pytest.fixture(scope="session")
-def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgresql() -> Iterator[str]:
     """The DSN of a PostgreSQL server of our own, up to the name of the database."""
     programs = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
     if not programs:
         pytest.skip("no PostgreSQL server is installed: apt-get install postgresql")
-    folder = tmp_path_factory.mktemp("postgresql")
-    # The server will not run as root, and its folder must be reached by the user it runs as.
+    # The server will not run as root, and the user it runs as cannot reach pytest's folders.
+    folder = Path(tempfile.mkdtemp(prefix="testigo-postgresql-"))
     as_user: tuple[str, ...] = ()
     if os.geteuid() == 0:
         as_user = ("setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups")
-        for parent in (folder, *folder.parents):
-            if parent.owner() == "root" and not parent.stat().st_mode & 0o001:
-                parent.chmod(parent.stat().st_mode | 0o011)
         shutil.chown(folder, "postgres")
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
 
     def run(program: str, *arguments: str) -> None:
-        subprocess.run(
-            (*as_user, programs[-1] / program, *arguments), cwd=folder, check=True, stdout=subprocess.DEVNULL
-        )
+        command = (*as_user, str(programs[-1] / program), *arguments)
+        subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL)
 
     store = str(folder / "store")
     run("initdb", "--pgdata", store, "--auth=trust", "--username=testigo", "--no-sync", "--encoding=UTF8", "--locale=C")
@@ -58,6 +55,7 @@ def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     run("pg_ctl", "--pgdata", store, "--log", str(folder / "log"), "--wait", "-o", options, "start")
     yield f"postgresql://testigo@127.0.0.1:{port}/"
     run("pg_ctl", "--pgdata", store, "--mode=immediate", "stop")
+    shutil.rmtree(folder)
 
 
 @pytest.fixture(params=DATABASES)
@@ -133,9 +131,8 @@ class HubHere:
     def refusals(self, answers: Sequence[tuple[str, bytes]]) -> list[Refused]:
         """All refusals among the answers."""
         trusted = {self.name: self.keys.signer.verifier}
-        return [
-            note.read(each, Refused, trusted).statement for _, each in answers if each.startswith(b"testigo/refused")
-        ]
+        refused = [answer for _, answer in answers if note.kind_of(answer) == Refused.KIND]
+        return [note.read(answer, Refused, trusted).statement for answer in refused]
 
     def refusal(self, *publications: Publication) -> Refused:
         (refused,) = self.refusals(self.take(*publications))

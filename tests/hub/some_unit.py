@@ -1,8 +1,10 @@
 """Some unit: keys, a chain, and what it would publish, for the tests and benches of the hub."""
 
+import base64
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
@@ -65,9 +67,9 @@ class SomeUnit:
     def topic(self, leaf: Leaf, sha256: str = "", number: int = 0) -> str:
         return str(Topic(DEPLOYMENT, self.name, leaf, sha256, number))
 
-    def record(self, payloads: Sequence[str] = (), pictures: int = 0, **changed: object) -> Record:
+    def record(self, payloads: Sequence[str] = (), pictures: int = 0, **changed: Any) -> Record:
         """The record of the next place, with what is asked changed."""
-        fields: dict[str, object] = {
+        fields: dict[str, Any] = {
             "after": NOTHING,
             "boot": 1,
             "chain": self.chain,
@@ -76,16 +78,16 @@ class SomeUnit:
             "doubt": "",
             "how": "zxing",
             "mode": Mode.LIVE,
-            "ms": 1000 * self.seq,
+            "ms": 1000,
             "payloads": tuple(payloads),
             "pictures": tuple(Picture("image/jpeg", f"{number:064x}", 1000) for number in range(pictures)),
             "profile": PROFILE,
             "seq": self.seq + 1,
             "unit": self.name,
         }
-        return Record(**fields | changed)  # type: ignore[arg-type]
+        return Record(**fields | changed)
 
-    def publish(self, record: Record | bytes, pictures: Sequence[bytes] = (), **changed: object) -> Publication:
+    def publish(self, record: Record | bytes, pictures: Sequence[bytes] = (), **changed: Any) -> Publication:
         """The publication of the next place.
 
         Args:
@@ -96,12 +98,17 @@ class SomeUnit:
         opened = note.write(record, self.signer) if isinstance(record, Record) else record
         return self.enclose(seal(opened, self.recipients, self.context()), pictures, **changed)
 
+    def sign(self, text: bytes) -> bytes:
+        """A note of any text, well signed."""
+        line = base64.b64encode(self.signer.verifier.key_id + self.signer.sign(text))
+        return text + b"\n\xe2\x80\x94 " + self.name.encode("ascii") + b" " + line + b"\n"
+
     def context(self) -> bytes:
         return context(self.name, self.chain, self.seq + 1, "record")
 
-    def enclose(self, sealed: bytes, pictures: Sequence[bytes] = (), **changed: object) -> Publication:
+    def enclose(self, sealed: bytes, pictures: Sequence[bytes] = (), **changed: Any) -> Publication:
         """The publication of sealed bytes at the next place."""
-        fields: dict[str, object] = {
+        fields: dict[str, Any] = {
             "chain": self.chain,
             "pictures": tuple(Sealed.of(picture) for picture in pictures),
             "prev": self.prev,
@@ -109,12 +116,12 @@ class SomeUnit:
             "seq": self.seq + 1,
             "unit": self.name,
         }
-        envelope = Envelope(**fields | changed)  # type: ignore[arg-type]
+        envelope = Envelope(**fields | changed)
         signed = note.write(envelope, self.signer)
         self.seq, self.prev = envelope.seq, note.read(signed, Envelope, {self.name: self.signer.verifier}).hash
         return Publication(self.topic(Leaf.ENVELOPE), join(signed, sealed), self.prev, self.seq)
 
-    def press(self, *payloads: str, pictures: Sequence[bytes] = (), **changed: object) -> Publication:
+    def press(self, *payloads: str, pictures: Sequence[bytes] = (), **changed: Any) -> Publication:
         """A press that read these payloads."""
         return self.publish(self.record(payloads, len(pictures), **changed), pictures)
 

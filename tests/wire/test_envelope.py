@@ -63,6 +63,12 @@ def test_a_sealed_record_may_be_131072_bytes_long_and_no_longer() -> None:
         split(join(b"note", bytes(SEALED_BYTES_MAX + 1)))
 
 
+@pytest.mark.parametrize("content", [b"", b"\0\0\0", b"\0\0\0\0", b"\0\0\0\4note", b"\0\0\0\5note"])
+def test_bytes_that_end_before_a_sealed_record_are_no_publication(content: bytes) -> None:
+    with pytest.raises(MalformedError, match=f"a publication of {len(content)} bytes"):
+        split(content)
+
+
 def accepted(publication: bytes) -> Envelope:
     """What a hub does with the bytes that come."""
     written, sealed = split(publication)

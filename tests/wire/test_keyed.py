@@ -198,6 +198,7 @@ def test_qr_codes_that_are_no_sheet_are_refused(payloads: list[str], reason: str
     [
         (SHEET, "has 0 whole ones, the profile br-bu-1.5 has contests from CARG to TOTC"),
         (f"{SHEET} {MAYOR.partition(' TOTC')[0]}", "has 0 whole ones"),
+        (f"{SHEET} {MAYOR} {COUNCIL.partition(' TOTC')[0]}", "has 1 whole ones"),
         (f"{SHEET} {MAYOR} {MAYOR}", "has one twice, the profile br-bu-1.5 has each CARG once"),
         (MAYOR, "not all of them, the profile br-bu-1.5 has the keys MUNI, ZONA, SECA"),
         (f"{SHEET.replace(' ZONA:9', '')} {MAYOR}", "not all of them"),

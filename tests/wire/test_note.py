@@ -32,7 +32,7 @@ from tests.wire.samples import (
 )
 from wire import note
 from wire.errors import BadSignatureError, MalformedError, UnknownSignerError
-from wire.note import NAME, NOTE_BYTES_MAX, KeySigner, Statement, Verifier
+from wire.note import NAME, KeySigner, Statement, Verifier
 from wire.receipt import Holding, Receipt, Refused
 from wire.record import Record
 
@@ -73,6 +73,7 @@ def test_what_is_written_is_read_the_same(statement: Statement) -> None:
     assert found.statement == statement
     assert written.startswith(found.text + b"\n\xe2\x80\x94 ")
     assert found.hash == hashlib.sha256(found.text).hexdigest()
+    assert not re.search(rb"[\0-\x09\x0b-\x1f]", written), "C2SP signed-note forbids control characters"
     assert note.kind_of(written) == type(statement).KIND
 
 
@@ -169,15 +170,12 @@ def test_a_reason_is_short_however_long_what_was_found_is() -> None:
 
 
 def test_a_note_may_be_65536_bytes_long_and_no_longer() -> None:
-    def long(at: int) -> bytes:
-        return framed(b"x" * at + b"\n", HUB)
+    def reason_at(length: int) -> str:
+        notes = (framed(b"x" * size + b"\n", HUB) for size in range(length - 130, length - 110))
+        return str(fault_of(note.read, next(each for each in notes if len(each) == length), Receipt, TRUSTED))
 
-    fits = long(NOTE_BYTES_MAX - len(long(0)) - 2)
-    exact = [long(size) for size in range(NOTE_BYTES_MAX - 120, NOTE_BYTES_MAX) if len(long(size)) == NOTE_BYTES_MAX]
-    assert len(fits) <= NOTE_BYTES_MAX
-    assert all("another first line" in str(fault_of(note.read, each, Receipt, TRUSTED)) for each in (fits, *exact))
-    with pytest.raises(MalformedError, match="at most 65536"):
-        note.read(long(NOTE_BYTES_MAX), Receipt, TRUSTED)
+    assert "found another first line" in reason_at(65536)
+    assert "a note of 65537 bytes, at most 65536 are allowed" in reason_at(65537)
 
 
 def test_nothing_is_parsed_before_its_signature_holds() -> None:
@@ -218,6 +216,32 @@ def test_signatures_are_deterministic_low_and_in_one_encoding(text: bytes) -> No
 def test_no_bytes_but_its_own_are_a_signature(signature: bytes) -> None:
     with pytest.raises(BadSignatureError):
         HUB.verifier.verify(b"text\n", signature)
+
+
+def _der(tag: int, content: bytes, form: bytes = b"") -> bytes:
+    return bytes([tag]) + form + bytes([len(content)]) + content
+
+
+@given(st.binary(max_size=50))
+def test_the_same_numbers_in_another_form_are_no_signature(text: bytes) -> None:
+    signature = HUB.sign(text)
+    r, s = (number.to_bytes(number.bit_length() // 8 + 1, "big") for number in numbers_of(signature))
+    assert _der(48, _der(2, r) + _der(2, s)) == signature
+    for other in (
+        _der(48, _der(2, r) + _der(2, s), b"\x81"),
+        _der(48, _der(2, r) + _der(2, s), b"\x82\0"),
+        _der(48, _der(2, r, b"\x81") + _der(2, s)),
+        _der(48, _der(2, r) + _der(2, s, b"\x81")),
+        _der(48, _der(2, b"\0" + r) + _der(2, s)),
+        _der(48, _der(2, r) + _der(2, b"\0" + s)),
+        _der(48, _der(2, r) + _der(2, s) + _der(5, b"")),
+        _der(49, _der(2, r) + _der(2, s)),
+        b"\x30\x80" + _der(2, r) + _der(2, s) + b"\0\0",
+        signature + b"\0",
+        r[-32:] + s[-32:],
+    ):
+        with pytest.raises(BadSignatureError):
+            HUB.verifier.verify(text, other)
 
 
 @given(samples.names, st.integers(1, ORDER - 1))

@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from tests.wire.samples import RECORD, TRUSTED, UNIT, fault_of, fields_of, payloads, records, with_field
@@ -75,6 +75,7 @@ def test_any_bytes_of_a_qr_code_survive_as_a_payload(content: bytes) -> None:
 @given(records, payloads)
 def test_a_record_that_says_something_else_has_another_hash(record: Record, payload: str) -> None:
     other = msgspec.structs.replace(record, payloads=(*record.payloads[:15], payload + "x"))
+    assume(other != record)
     one, two = (note.read(note.write(each, UNIT), Record, TRUSTED) for each in (record, other))
     assert one.hash != two.hash
 

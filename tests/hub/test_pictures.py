@@ -1,0 +1,115 @@
+"""The pictures: chunks in any order, any number of times, until the whole is there and right."""
+
+import os
+import random
+from pathlib import Path
+
+import pytest
+
+from hub.log import Event
+from hub.pictures import Pictures
+from tests.hub.conftest import HubHere
+from tests.hub.some_unit import Publication, some_payload
+from wire.envelope import CHUNK_BYTES, Sealed
+from wire.receipt import CHUNKS_MAX, MISSING_MAX, Missing
+from wire.topics import Leaf
+
+PICTURE = random.Random(1).randbytes(3 * CHUNK_BYTES + 17)
+NAME = Sealed.of(PICTURE)
+
+
+def whole_pictures(hub: HubHere) -> list[str]:
+    return sorted(os.listdir(hub.folder / "pictures"))
+
+
+def test_a_receipt_names_the_chunks_that_lack_until_none_does(hub: HubHere) -> None:
+    unit = hub.unit()
+    receipt = hub.answer(unit.press(some_payload(), pictures=[PICTURE]))
+    assert (receipt.seq, receipt.whole, receipt.missing) == (1, 0, (Missing((0, 1, 2, 3), NAME.sha256),))
+    first, second, third, last = unit.chunks(PICTURE)
+    assert hub.answer(last, second).missing == (Missing((0, 2), NAME.sha256),)
+    hub.restart()
+    assert hub.answer(first).missing == (Missing((2,), NAME.sha256),)
+    assert whole_pictures(hub) == []
+    receipt = hub.answer(third)
+    assert (receipt.whole, receipt.missing) == (1, ())
+    assert (hub.folder / "pictures" / NAME.sha256).read_bytes() == PICTURE
+
+
+def test_an_envelope_and_its_chunks_may_come_together(hub: HubHere) -> None:
+    unit = hub.unit()
+    assert hub.answer(unit.press(some_payload(), pictures=[PICTURE]), *unit.chunks(PICTURE)).whole == 1
+
+
+def test_a_copy_of_a_chunk_changes_nothing(hub: HubHere) -> None:
+    unit = hub.unit()
+    first, *others = unit.chunks(PICTURE)
+    hub.take(unit.press(some_payload(), pictures=[PICTURE]))
+    answered = hub.take(first)
+    hub.clock += 100
+    assert hub.take(first, first) == answered
+    answered = hub.take(*others)
+    assert hub.take(*others, first) == answered
+    assert whole_pictures(hub) == [NAME.sha256]
+
+
+def test_a_wrong_picture_is_dropped_and_asked_for_again(hub: HubHere) -> None:
+    unit = hub.unit()
+    first, *others = unit.chunks(PICTURE)
+    hub.take(unit.press(some_payload(), pictures=[PICTURE]))
+    receipt = hub.answer(Publication(first.topic, bytes(CHUNK_BYTES)), *others)
+    assert (receipt.whole, receipt.missing) == (0, (Missing((0, 1, 2, 3), NAME.sha256),))
+    assert Event.PICTURE_WRONG in hub.told()
+    assert whole_pictures(hub) == []
+    assert hub.answer(first, *others).whole == 1
+
+
+def test_a_chunk_of_a_picture_that_no_envelope_names_is_refused(hub: HubHere) -> None:
+    one, two = hub.unit("unit-1"), hub.unit("unit-2")
+    hub.take(one.press(some_payload(), pictures=[PICTURE]))
+    assert hub.refusal(two.chunks(PICTURE)[0]).why == "unknown-picture"
+
+
+@pytest.mark.parametrize(("number", "size"), [(0, 0), (0, CHUNK_BYTES - 1), (0, CHUNK_BYTES + 1), (3, 16), (4, 1), (99999, 0)])
+def test_a_chunk_that_is_not_as_long_as_its_number_says_is_refused(hub: HubHere, number: int, size: int) -> None:
+    unit = hub.unit()
+    hub.take(unit.press(some_payload(), pictures=[PICTURE]))
+    wrong = Publication(unit.topic(Leaf.CHUNK, NAME.sha256, number), bytes(size))
+    assert hub.refusal(wrong).why == "malformed"
+
+
+def test_receipts_name_the_oldest_pictures_first_and_not_too_much_of_them(hub: HubHere) -> None:
+    unit = hub.unit()
+    large = bytes((CHUNKS_MAX + 5) * CHUNK_BYTES)
+    pictures = [large, *(b"picture %d" % number for number in range(MISSING_MAX + 5))]
+    missing = hub.answer(*(unit.press(some_payload(n), pictures=[each]) for n, each in enumerate(pictures))).missing
+    assert missing[0].chunks == tuple(range(CHUNKS_MAX))
+    assert [each.sha256 for each in missing] == [Sealed.of(picture).sha256 for picture in pictures[:MISSING_MAX]]
+
+
+def test_whole_stops_at_the_first_picture_that_lacks(hub: HubHere) -> None:
+    unit = hub.unit()
+    presses = [unit.press(some_payload(n), pictures=[b"%d" % n]) for n in range(3)]
+    assert hub.answer(*presses, *unit.chunks(b"0"), *unit.chunks(b"2")).whole == 1
+    assert hub.answer(*unit.chunks(b"1")).whole == 3
+
+
+def test_one_picture_in_several_envelopes_is_sent_once(hub: HubHere) -> None:
+    unit = hub.unit()
+    hub.take(unit.press(some_payload(1), pictures=[PICTURE, PICTURE]), unit.press(some_payload(2), pictures=[PICTURE]))
+    assert hub.answer(*unit.chunks(PICTURE)).whole == 2
+    assert hub.answer(unit.press(some_payload(3), pictures=[PICTURE])).whole == 3
+
+
+def test_a_false_size_does_not_spoil_the_true_picture(hub: HubHere) -> None:
+    unit = hub.unit()
+    hub.take(unit.publish(unit.record(pictures=1), pictures=(Sealed(NAME.sha256, 5),)))
+    receipt = hub.answer(unit.press(some_payload(), pictures=[PICTURE]), *unit.chunks(PICTURE))
+    assert [each.sha256 for each in receipt.missing] == [NAME.sha256]
+    assert (hub.folder / "pictures" / NAME.sha256).read_bytes() == PICTURE
+
+
+def test_what_a_killed_hub_left_half_written_goes_at_start(tmp_path: Path) -> None:
+    (tmp_path / "x.part").write_bytes(b"half")
+    Pictures(tmp_path)
+    assert os.listdir(tmp_path) == []
