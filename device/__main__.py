@@ -1,4 +1,4 @@
-"""The unit's program, and the one place that knows its body."""
+"""The program: what `testigo-unit` does, and the one place that knows its body."""
 
 import argparse
 import sys

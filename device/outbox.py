@@ -6,7 +6,6 @@ is on its way, which may be lost at any moment without harm.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import islice
 from random import Random
 
 from device.ports import Ms
@@ -25,16 +24,19 @@ CUSTODY_WINDOW = 64
 REFUSED_MS = 600_000
 """A refused record is offered again after this: the hub may have learnt of the unit since."""
 
+SILENT_MS = 60_000
+"""A hub that speaks after such a silence is back: what its receipt does not cover is offered at once."""
 
 _TRIES_MAX = 4096
 
 
 @dataclass(slots=True)
 class _Try:
-    """An offer made: how often, and when it is due again."""
+    """An offer made: when it is due again, how often it was made, and whether a hub refused it."""
 
     due: Ms
     times: int = 1
+    refused: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,16 +63,26 @@ class Outbox:
     chance: Random
     _tries: dict[str, _Try] = field(default_factory=dict)
     _missing: dict[str, tuple[Missing, ...]] = field(default_factory=dict)
+    _heard: dict[str, Ms] = field(default_factory=dict)
+    _connected_at: Ms = 0
 
-    def connected(self) -> None:
+    def connected(self, now: Ms) -> None:
         """A new connection: nothing is on its way."""
+        self._connected_at = now
         self._tries.clear()
         self._missing.clear()
+        self._heard.clear()
 
     def due(self, now: Ms, room: int, chunks: int) -> Iterator[Kept | Chunk]:
         """What may be offered now: at most `room`, records before pictures, and at most `chunks` of these."""
-        for kept in islice(self.store.waiting(self.receipts), CUSTODY_WINDOW):
-            if room > 0 and self._is_due(kept.publication, now):
+        window = CUSTODY_WINDOW
+        for kept in self.store.waiting(self.receipts):
+            if self._is_put_off(kept.publication, now):
+                continue  # it takes no place in the window: any number of refused records leave room for the others
+            if window <= 0 or room <= 0:
+                break
+            window -= 1
+            if self._is_due(kept.publication, now):
                 room -= 1
                 yield kept
         for missing in self._missing.values():
@@ -95,11 +107,17 @@ class Outbox:
 
     def refused(self, kept: Kept, now: Ms) -> None:
         """A hub refuses a record: the others go first for a while."""
-        self._tries[kept.publication] = _Try(now + REFUSED_MS)
+        self._tries[kept.publication] = _Try(now + REFUSED_MS, refused=True)
 
-    def settled(self, hub: str, missing: tuple[Missing, ...]) -> None:
+    def settled(self, hub: str, missing: tuple[Missing, ...], now: Ms) -> None:
         """A receipt was filed: these chunks are what that hub asks for."""
         self._missing[hub] = missing
+        if now - self._heard.get(hub, self._connected_at) >= SILENT_MS:
+            self._tries = {key: each for key, each in self._tries.items() if each.refused}
+        self._heard[hub] = now
+
+    def _is_put_off(self, key: str, now: Ms) -> bool:
+        return key in self._tries and self._tries[key].refused and not self._is_due(key, now)
 
     def _is_due(self, key: str, now: Ms) -> bool:
         return key not in self._tries or now >= self._tries[key].due

@@ -181,7 +181,7 @@ def step(state: State, event: Event) -> Step:
     match state, event:
         case Starting(), Started():
             return Idle(), (Show(Signal.READY),)
-        case (Idle() | Showing()), Pressed(at):
+        case ((Idle() | Showing()), Pressed(at)):
             return Searching(at, state.parts, state.refused), (Show(Signal.SEARCHING), Look(at))
         case Faulted(), Pressed(at):
             return Searching(at), (Show(Signal.SEARCHING), Look(at))
@@ -191,19 +191,19 @@ def step(state: State, event: Event) -> Step:
             return Faulted(), (Show(Signal.FAULT),)
         case Keeping(), Kept(at, novelty):
             return _kept(state, at, novelty)
-        case (Searching() | Keeping()), Failed():
+        case ((Searching() | Keeping()), Failed()):
             return Faulted(), (Show(Signal.FAULT),)
         case Showing(), Woke(at) if at >= state.until:
             return Idle(state.parts, state.refused), (Show(Signal.IDLE),)
-        case (Starting() | Searching() | Keeping()), Pressed():
+        case ((Starting() | Searching() | Keeping()), Pressed()):
             return state, ()  # one scan at a time; the lamp already says so
         case _, Woke():
             return state, ()
         case Searching(since), Looked():
             return state, (Look(since),)  # a frame from before the press, of a search given up: no answer to this one
-        case (Idle() | Showing() | Faulted()), Looked():
+        case ((Idle() | Showing() | Faulted()), Looked()):
             return state, ()  # a frame that came after its search was given up
-        case (Idle() | Showing() | Faulted()), Failed():
+        case ((Idle() | Showing() | Faulted()), Failed()):
             return state, ()  # the same of a failure
         case _:
             raise ImpossibleEventError(f"{event} while {state}: restart the unit; what was kept is on the card")

@@ -97,6 +97,9 @@ class Store:
             self.folder.mkdir(parents=True, exist_ok=True)
             _sync_folder(folder)
             self._database = self._open(folder / "index.db")
+        except (OSError, DatabaseError, sqlite3.Error) as error:
+            raise _unusable(folder, error) from error
+        try:
             self._chains = self._table("chain", "id", "chain")
             self._envelopes = self._table("envelope", "id", "chain_id", "seq", "hash", "publication")
             self._pictures = self._table("picture", "sha256", "envelope_id")
@@ -106,7 +109,8 @@ class Store:
             self._last_receipt = self._youngest_receipt()
             self.boot = int(self._database.execute_sql("INSERT INTO boot DEFAULT VALUES").lastrowid)
         except (OSError, DatabaseError, sqlite3.Error) as error:
-            raise CardError(f"card {folder}: {error}: check that it is mounted, writable and not full") from error
+            self._database.close()
+            raise _unusable(folder, error) from error
 
     def close(self) -> None:
         """Closes the index."""
@@ -264,7 +268,9 @@ class Store:
     def waiting(self, receipts: int) -> Iterator[Kept]:
         """The outbox: records that fewer than `receipts` hubs have receipted, the oldest first."""
         self._on_thread()
-        query = self._joined().where(self._receipted_by("seq") + self._extras_of() < receipts)
+        # COALESCE makes values of the two queries, for peewee writes UNION ALL for a sum of bare ones.
+        held_by = fn.COALESCE(self._receipted_by("seq"), 0) + fn.COALESCE(self._extras_of(), 0)
+        query = self._joined().where(held_by < receipts)
         for row in query.order_by(self._envelopes.id).iterator():
             yield Kept(row["chain"], row["seq"], row["publication"])
 
@@ -409,6 +415,10 @@ def _means_bad_file(error: sqlite3.Error) -> bool:
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)  # what we raise ourselves has none
     unreadable = (sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_IOERR_SHORT_READ)
     return code in unreadable or code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+
+
+def _unusable(folder: Path, error: Exception) -> CardError:
+    return CardError(f"card {folder}: {error}: check that it is mounted, writable and not full")
 
 
 def _write_durably(path: Path, content: bytes) -> None:

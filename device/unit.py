@@ -272,7 +272,7 @@ class Unit:
         self._log(Event.LINK_UP, window=link.window)
         self._link = link
         self._on_their_way.clear()
-        self._outbox.connected()
+        self._outbox.connected(self._now())
         self._offer_from = self._now() + RECONCILE_MS
         self._say_holding()
         self._show_link()
@@ -343,7 +343,7 @@ class Unit:
             return
         self._failures = 0
         self._log(Event.RECEIPTED, hub=statement.hub, seq=statement.seq, whole=statement.whole)
-        self._outbox.settled(statement.hub, statement.missing)
+        self._outbox.settled(statement.hub, statement.missing, self._now())
         self._offer_from = self._now()  # a hub has spoken: what it holds is known
         self._show_link()
         self._offer()

@@ -149,6 +149,7 @@ class _Batch:
         self._ledger = intake.ledger
         self._trusted = intake.register()
         self._now = intake.now()
+        self._key_id = f" {intake.keys.signer.verifier.key_id.hex()}"
         self._dropped = 0
         self._offers: dict[tuple[str, str], list[_Offer]] = defaultdict(list)
         self._chunks: list[_Chunk] = []
@@ -216,7 +217,8 @@ class _Batch:
         for key in {(each.chain.unit, each.chain.chain) for each in kept}:
             self._follow(chains[key])
             self._grown.add(key)
-        self._grown |= {key for key in self._asked if not chains[key].receipt}
+        # A chain without a receipt, or with one that another key of this hub signed: no unit would take it.
+        self._grown |= {key for key, chain in chains.items() if not chain.state.endswith(self._key_id)}
         self._alarm_conflicts(kept)
 
     def _of_chain(self, chain: Chain, offers: Iterable[_Offer]) -> list[Kept]:
@@ -339,7 +341,7 @@ class _Batch:
         pictures = self._ledger.pictures(topic.unit, topic.sha256)
         if not pictures:
             raise UnknownPictureError("no envelope that is held names this picture: offer the envelope first")
-        fitting = next((each for each in pictures if size == _chunk_bytes(each.name, topic.number)), None)
+        fitting = next((each for each in pictures if 0 < size == _chunk_bytes(each.name, topic.number)), None)
         if fitting is None:
             raise MalformedError(f"chunk {topic.number}: {size} bytes are not its length: cut the picture again")
         naming = self._ledger.chains_naming(fitting)
@@ -375,7 +377,7 @@ class _Batch:
             unit=chain.unit,
             whole=self._ledger.whole(chain),
         )
-        state = hashlib.sha256(msgspec.json.encode(receipt)).hexdigest()
+        state = hashlib.sha256(msgspec.json.encode(receipt)).hexdigest() + self._key_id
         if state != chain.state:
             signed = note.write(msgspec.structs.replace(receipt, at=self._now), self._intake.keys.signer)
             chain.state, chain.receipt = state, signed

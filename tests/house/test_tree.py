@@ -74,9 +74,13 @@ def imported(tree: ast.Module) -> Iterator[tuple[int, str]]:
 SKIPS = {"pytest.skip", "pytest.xfail", "pytest.mark.skip", "pytest.mark.skipif", "pytest.mark.xfail"}
 
 
+MAY_SLEEP = ("tests/e2e/", "bench/", "sim/demo.py", "sim/hands.py")
+"""What waits for real time: end-to-end tests, benchmarks, and the simulator's people, who act among real programs."""
+
+
 def faults_in(name: str, tree: ast.Module) -> Iterator[str]:
     """What the module of that name does that no module of ours may, each with its line and what to do instead."""
-    may_sleep = name.startswith(("tests/e2e/", "bench/"))
+    may_sleep = name.startswith(MAY_SLEEP)
     for line, bound in bound_names(tree):
         if (name, bound) not in FOREIGN_NAMES:
             yield from (f"{line}: '{bound}' uses the unused word '{word}'" for word in sorted(unused_words_in(bound)))
@@ -87,11 +91,11 @@ def faults_in(name: str, tree: ast.Module) -> Iterator[str]:
         if module == "mock" or module.startswith("unittest.mock"):
             yield f"{line}: imports unittest.mock; write a fake that is a real implementation of the port"
         if module == "time.sleep" and not may_sleep:
-            yield f"{line}: sleeps; only tests/e2e and bench may wait for real time"
+            yield f"{line}: sleeps; only what acts in real time may wait for it"
     for node in ast.walk(tree):
         match node:
             case ast.Attribute(value=ast.Name(id="time"), attr="sleep") if not may_sleep:
-                yield f"{node.lineno}: sleeps; only tests/e2e and bench may wait for real time"
+                yield f"{node.lineno}: sleeps; only what acts in real time may wait for it"
             case ast.Call(func=called) if ast.unparse(called) in SKIPS and not has_reason(node):
                 yield f"{node.lineno}: {ast.unparse(called)} without a reason in words"
             case ast.FunctionDef(decorator_list=marks) | ast.Assign(value=ast.List(elts=marks)):
@@ -152,8 +156,8 @@ def test_no_file_names_a_registry_or_a_folder_of_one_machine() -> None:
             "from unittest import mock",
             "1: imports unittest.mock; write a fake that is a real implementation of the port",
         ),
-        ("import time\ntime.sleep(1)", "2: sleeps; only tests/e2e and bench may wait for real time"),
-        ("from time import sleep", "1: sleeps; only tests/e2e and bench may wait for real time"),
+        ("import time\ntime.sleep(1)", "2: sleeps; only what acts in real time may wait for it"),
+        ("from time import sleep", "1: sleeps; only what acts in real time may wait for it"),
         ("pytest.skip()", "1: pytest.skip without a reason in words"),
         ("pytest.skip('no broker')", "1: pytest.skip without a reason in words"),
         ("@pytest.mark.skip\ndef f(): ...", "1: pytest.mark.skip without a reason in words"),

@@ -14,7 +14,9 @@ from typing import Any
 
 import psycopg
 import pytest
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from hub.count import Count, count
 from hub.intake import Answers, Intake
@@ -24,7 +26,7 @@ from hub.log import Event
 from hub.pictures import Pictures
 from tests.hub.some_unit import DEPLOYMENT, PROFILE, Publication, SomeUnit, some_opener
 from wire import note, profiles
-from wire.note import KeySigner, Verifier
+from wire.note import Verifier
 from wire.receipt import Receipt, Refused
 
 DATABASES = ("sqlite", "postgresql")
@@ -70,6 +72,14 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return f"{server}{name}"
 
 
+def make_keys(folder: Path) -> None:
+    """Makes a hub's keys, as `provisioning` does."""
+    folder.mkdir()
+    for name, key in (("sign.pem", ec.generate_private_key(ec.SECP256R1())), ("seal.pem", X25519PrivateKey.generate())):
+        kind = serialization.PrivateFormat.PKCS8
+        (folder / name).write_bytes(key.private_bytes(serialization.Encoding.PEM, kind, serialization.NoEncryption()))
+
+
 @dataclass
 class HubHere:
     """A hub without a broker: what it is fed, and what it says."""
@@ -83,9 +93,11 @@ class HubHere:
     events: list[tuple[Enum, dict[str, Any]]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.opener = some_opener(self.name)
+        if not (self.folder / "keys").exists():
+            make_keys(self.folder / "keys")
+        self.keys = Keys.read(self.folder / "keys", self.name)
+        self.opener = self.keys.opener
         self.escrow = some_opener("escrow")
-        self.keys = Keys(KeySigner(self.name, ec.generate_private_key(ec.SECP256R1())), self.opener)
         self._open = ExitStack()
         self.start()
 

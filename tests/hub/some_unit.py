@@ -87,12 +87,12 @@ class SomeUnit:
         }
         return Record(**fields | changed)
 
-    def publish(self, record: Record | bytes, pictures: Sequence[bytes] = (), **changed: Any) -> Publication:
+    def publish(self, record: Record | bytes, pictures: Sequence[bytes | Sealed] = (), **changed: Any) -> Publication:
         """The publication of the next place.
 
         Args:
             record: the record, or the bytes that stand where one should.
-            pictures: the sealed pictures.
+            pictures: the sealed pictures, or what names them.
             changed: what of the envelope is to be otherwise.
         """
         opened = note.write(record, self.signer) if isinstance(record, Record) else record
@@ -106,11 +106,11 @@ class SomeUnit:
     def context(self) -> bytes:
         return context(self.name, self.chain, self.seq + 1, "record")
 
-    def enclose(self, sealed: bytes, pictures: Sequence[bytes] = (), **changed: Any) -> Publication:
+    def enclose(self, sealed: bytes, pictures: Sequence[bytes | Sealed] = (), **changed: Any) -> Publication:
         """The publication of sealed bytes at the next place."""
         fields: dict[str, Any] = {
             "chain": self.chain,
-            "pictures": tuple(Sealed.of(picture) for picture in pictures),
+            "pictures": tuple(each if isinstance(each, Sealed) else Sealed.of(each) for each in pictures),
             "prev": self.prev,
             "record": Sealed.of(sealed),
             "seq": self.seq + 1,

@@ -4,13 +4,16 @@ import random
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 
+from hub.keys import Keys
 from hub.log import Event
 from tests.hub.conftest import HubHere
 from tests.hub.some_unit import Publication, SomeUnit, some_opener, some_payload
 from wire import note
 from wire.envelope import context
 from wire.fields import NOTHING
+from wire.note import KeySigner
 from wire.receipt import EXTRAS_MAX, Extra
 from wire.record import Mode
 from wire.seal import seal
@@ -44,6 +47,14 @@ def test_every_copy_gets_the_same_bytes(hub: HubHere) -> None:
     hub.restart()
     assert hub.take(press) == first
     assert hub.count().counted == 1
+
+
+def test_a_hub_with_a_new_key_signs_its_receipts_anew(hub: HubHere) -> None:
+    press = hub.unit().press(some_payload())
+    hub.answer(press)
+    hub.keys = Keys(KeySigner(hub.name, ec.generate_private_key(ec.SECP256R1())), hub.opener)
+    hub.restart()
+    assert hub.answer(press).seq == 1
 
 
 def test_a_new_record_gets_a_new_receipt(hub: HubHere) -> None:

@@ -70,7 +70,9 @@ def test_a_chunk_of_a_picture_that_no_envelope_names_is_refused(hub: HubHere) ->
     assert hub.refusal(two.chunks(PICTURE)[0]).why == "unknown-picture"
 
 
-@pytest.mark.parametrize(("number", "size"), [(0, 0), (0, CHUNK_BYTES - 1), (0, CHUNK_BYTES + 1), (3, 16), (4, 1), (99999, 0)])
+@pytest.mark.parametrize(
+    ("number", "size"), [(0, 0), (0, CHUNK_BYTES - 1), (0, CHUNK_BYTES + 1), (3, 16), (4, 1), (99999, 0)]
+)
 def test_a_chunk_that_is_not_as_long_as_its_number_says_is_refused(hub: HubHere, number: int, size: int) -> None:
     unit = hub.unit()
     hub.take(unit.press(some_payload(), pictures=[PICTURE]))

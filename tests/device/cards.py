@@ -1,0 +1,98 @@
+"""The cards: stores in folders, what is kept in them, and hubs' receipts for it, for the tests of the store."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from device.keeper import Keeper
+from device.ports import Frame
+from device.store import Place, Store
+from sim.clock import SteppedClock
+from tests.device.world import acta
+from tests.wire.samples import HUB, OPENERS, TRUSTED, UNIT
+from wire import note
+from wire.envelope import Envelope, context, split
+from wire.fields import NOTHING
+from wire.note import KeySigner, Note
+from wire.receipt import Extra, Missing, Receipt
+from wire.record import Mode, Record
+
+RECIPIENTS = [opener.recipient for opener in OPENERS[:2]]
+OWN = {UNIT.verifier.name: UNIT.verifier}
+PHOTOGRAPH = b"a photograph, as far as a card can tell"
+
+
+@contextmanager
+def opened(folder: Path, repaired: Callable[[str], None] = lambda _what: None) -> Iterator[Store]:
+    """The store of a card."""
+    store = Store(folder, UNIT.verifier, repaired)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def keep(store: Store, number: int = 1, pictures: int = 1, content: bytes = PHOTOGRAPH) -> Place:
+    """Keeps the acta of a mesa."""
+    keeper = Keeper(store, UNIT, RECIPIENTS, SteppedClock(), "ve-2024-presidential", Mode.LIVE)
+    frame = Frame(np.zeros((2, 2), np.uint8), content, "image/jpeg")
+    return keeper.keep([acta(number)], "direct", "", [frame] * pictures)
+
+
+def keep_many(store: Store, count: int) -> str:
+    """Keeps the actas of so many mesas, and answers their chain."""
+    return [keep(store, number) for number in range(1, count + 1)][-1].chain
+
+
+def envelopes(folder: Path) -> dict[tuple[str, int], Note[Envelope]]:
+    """Every envelope in the folder `kept`, verified, opened, and its pictures there, by chain and seq."""
+    found = {}
+    for path in (folder / "kept").glob("*.envelope"):
+        text, sealed = split(path.read_bytes())
+        envelope = note.read(text, Envelope, OWN)
+        statement = envelope.statement
+        statement.check(sealed)
+        place = (statement.unit, statement.chain, statement.seq)
+        record = note.read(OPENERS[1].open(sealed, context(*place, "record")), Record, OWN).statement
+        assert (record.unit, record.chain, record.seq) == place
+        for number, picture in enumerate(statement.pictures):
+            content = (folder / "kept" / f"{picture.sha256}.picture").read_bytes()
+            assert OPENERS[0].open(content, context(*place, f"picture/{number}")) == PHOTOGRAPH
+        assert path.name == f"{statement.chain}-{statement.seq}.envelope"
+        found[statement.chain, statement.seq] = envelope
+    return found
+
+
+def assert_chained(found: dict[tuple[str, int], Note[Envelope]]) -> None:
+    """Each chain runs from 1 without gaps, and each envelope names the one before."""
+    for (chain, seq), envelope in found.items():
+        before = found[chain, seq - 1].hash if seq > 1 else NOTHING
+        assert envelope.statement.prev == before, f"{chain}-{seq} does not follow"
+
+
+def offered(store: Store, receipts: int = 1) -> set[tuple[str, int]]:
+    """What the store offers, each with its bytes."""
+    waiting = list(store.waiting(receipts))
+    assert all(store.read(kept) is not None for kept in waiting)
+    return {(kept.chain, kept.seq) for kept in waiting}
+
+
+def receipt(
+    chain: str,
+    seq: int,
+    hash_: str,
+    *,
+    hub: KeySigner = HUB,
+    extras: tuple[Extra, ...] = (),
+    missing: tuple[Missing, ...] = (),
+    whole: int = 0,
+    at: int = 1,
+) -> Note[Receipt]:
+    """A hub's receipt, signed and read."""
+    name, unit = hub.verifier.name, UNIT.verifier.name
+    stated = Receipt(
+        at=at, chain=chain, extras=extras, hash=hash_, hub=name, missing=missing, seq=seq, unit=unit, whole=whole
+    )
+    return note.read(note.write(stated, hub), Receipt, TRUSTED)

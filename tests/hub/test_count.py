@@ -1,0 +1,99 @@
+"""The count: totals and the exported rows, from either kind of sheet."""
+
+import csv
+import re
+from pathlib import Path
+
+import pytest
+
+from hub.count import export, text
+from tests.hub.conftest import HubHere
+from tests.hub.some_unit import some_payload
+from wire import profiles
+from wire.errors import OurFault
+from wire.record import Mode
+
+BRAZIL = (
+    "QRBU:1:1 VRQR:1.5 VRCH:20180830 ORIG:VOTA ORLC:LEG PROC:223 DTPL:20181007 PLEI:228 TURN:1 FASE:O UNFE:ZZ MUNI:30848 "
+    "ZONA:1 SECA:483 AGRE:486.941.488.1123 IDUE:1586544 IDCA:253036502661719936089670 VERS:6.32.0.4 LOCA:1015 APTO:626 "
+    "COMP:195 FALT:431 DTAB:20181007 HRAB:080000 DTFC:20181007 HRFC:170030 IDEL:295 CARG:1 TIPO:0 VERC:201809171907 12:16 "
+    "13:7 15:1 17:103 18:5 19:7 27:2 30:17 45:13 50:1 51:3 APTA:626 NOMI:175 BRAN:5 NULO:15 TOTC:195 "
+    "HASH:714CAF293004CB24BF312B43D3B832DDC91BB3A4501C9A652C87D7DB141DE8C915A954CEB1841582E21B5FADCFA2DB39AB6E757220ECC30C"
+    "89F5B5F6B73FE7C0 ASSI:F2E52864C5853EEF7C9400013D663406C57E8BD0850256A8514D37ED989C2551816CB4D106B15EAAA3E8ED30EA48F3C8"
+    "1ED2D9EE79C12ACE577EC121F81BAE08"
+)
+"""A boletim de urna of 2018, as officially published: municipality 30848, zone 1, section 483."""
+
+
+@pytest.fixture
+def fed(hub: HubHere) -> HubHere:
+    """A hub that holds some of everything."""
+    one, two = hub.unit("unit-1"), hub.unit("unit-2")
+    hub.take(*(one.press(some_payload(number)) for number in (1, 2, 3)))
+    hub.clock += 60
+    hub.take(two.press(some_payload(2)), two.press(some_payload(3, votes=9)), two.press("hello"), two.press())
+    hub.take(two.press(some_payload(4), mode=Mode.TRAINING))
+    return hub
+
+
+def test_totals_are_the_sums_over_the_mesas_that_count(fed: HubHere) -> None:
+    counted = fed.count()
+    assert (counted.counted, counted.conflicts, counted.training) == (2, ["110000000.04"], 1)
+    votes = [int(vote) for mesa in (1, 2) for vote in some_payload(mesa).split("!")[1].split(",")]
+    assert sum(counted.votes["presidential"].values()) == sum(votes)
+    assert counted.votes["presidential"]["NM"] == sum(votes[:13]) + sum(votes[38:51])
+    assert (counted.nulos, counted.vacios) == ({"presidential": 4}, {"presidential": 0})
+
+
+def test_totals_for_people_say_what_does_not_count(fed: HubHere) -> None:
+    said = text(fed.count())
+    for words in ("2 mesas count", "1 mesas in conflict", "110000000.04", "2 records without an acta", "1 training"):
+        assert words in said
+
+
+def test_every_reading_is_a_row_and_each_export_is_the_same(fed: HubHere, tmp_path: Path) -> None:
+    profile = profiles.named(fed.profile)
+    file, again = tmp_path / "rows.csv", tmp_path / "again.csv"
+    assert export(fed.ledger, profile, file, force=False) == 7
+    fed.restart()
+    export(fed.ledger, profile, again, force=False)
+    assert file.read_bytes() == again.read_bytes()
+    rows = list(csv.DictReader(file.open(encoding="utf-8", newline="")))
+    assert [(row["status"], row["mesa"], row["units"]) for row in rows[:4]] == [
+        ("counted", "110000000.02", "1"),
+        ("counted", "110000000.03", "2"),
+        ("conflict", "110000000.04", "1"),
+        ("conflict", "110000000.04", "1"),
+    ]
+    assert [row["status"] for row in rows[4:]] == ["unread", "unread", "training"]
+    assert rows[0]["presidential/PSUV"] == some_payload(1).split("!")[1].split(",")[0]
+    assert re.fullmatch(r"2024-07-28T\d\d:\d\d:\d\dZ", rows[0]["seen"])
+
+
+def test_an_export_overwrites_only_when_it_is_told_to(fed: HubHere, tmp_path: Path) -> None:
+    profile, file = profiles.named(fed.profile), tmp_path / "rows.csv"
+    file.write_text("mine", "utf-8")
+    with pytest.raises(OurFault, match="--force"):
+        export(fed.ledger, profile, file, force=False)
+    assert file.read_text("utf-8") == "mine"
+    export(fed.ledger, profile, file, force=True)
+    assert file.read_text("utf-8").startswith("status,mesa")
+    assert not list(tmp_path.glob(".*.part"))
+
+
+def test_an_export_to_nowhere_says_so(fed: HubHere, tmp_path: Path) -> None:
+    with pytest.raises(OurFault, match="folder"):
+        export(fed.ledger, profiles.named(fed.profile), tmp_path / "no" / "rows.csv", force=False)
+
+
+def test_a_keyed_sheet_counts_and_some_of_its_codes_do_not(database: str, tmp_path: Path) -> None:
+    hub = HubHere(database, tmp_path, profile="br-bu-1.5")
+    one, two = hub.unit("unit-1"), hub.unit("unit-2")
+    hub.take(one.press(BRAZIL, profile="br-bu-1.5"))
+    assert hub.count().votes["1"]["17"] == 103
+    part = "QRBU:2:2 " + BRAZIL.split(" ", 1)[1]
+    hub.take(two.press(part, profile="br-bu-1.5"))
+    counted = hub.count()
+    assert (counted.counted, len(counted.incomplete)) == (1, 1)
+    assert "2 of 2" in counted.incomplete[0].words
+    hub.stop()
