@@ -286,6 +286,8 @@ class Unit:
         self._show_link()
 
     def _say_holding(self) -> None:
+        if self._link is None or len(self._on_their_way) >= self._link.window:
+            return  # asked again at the next wake
         place = self.store.place()
         holding = Holding(chain=place.chain, hash=place.prev, seq=place.seq - 1, unit=self._settings.unit)
         self._publish(Leaf.HOLDING, note.write(holding, self._signer))

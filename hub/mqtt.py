@@ -12,6 +12,7 @@ import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
+from threading import Semaphore
 from time import monotonic
 from typing import Any
 
@@ -31,9 +32,6 @@ from wire.topics import FROM_UNITS, subscription
 
 SESSION_SECONDS = 7 * 24 * 3600
 """How long the broker keeps the hub's session, and what came meanwhile, while the hub is away."""
-
-PUBLICATION_BYTES_MAX = 262144
-"""What the broker may send; the longest publication of a unit is three quarters of that. Longer ones stay with it."""
 
 KEEPALIVE_SECONDS = 30
 _CONNECT_SECONDS = 10
@@ -95,10 +93,13 @@ class Link:
         self._settings = settings
         self._take = take
         self._log = log
-        # Unlike queue.Queue it may be put into by a signal's function. Its bound is the receive maximum: the broker
-        # sends no more before some of it is acknowledged.
+        # Unlike queue.Queue it may be put into by a signal's function; `_room` bounds it.
         self._inbox: SimpleQueue[_Word] = SimpleQueue()
         self._window = 2 * settings.batch
+        # The receive maximum alone does not bound what comes: Mosquitto 2.0.11 keeps it only until the first
+        # acknowledgement, and then sends all it has (measured). So paho's thread waits, and TCP holds the broker back.
+        self._room = Semaphore(self._window)
+        self._closing = False
         self._stopping = False
         self._tls = _tls(settings) if settings.broker.tls else None
         self._came_up = False
@@ -117,7 +118,7 @@ class Link:
                 return
             failures = 0 if self._came_up else failures + 1
             # Full jitter: hubs and units that a broker's restart has cut off do not come back all at once.
-            wait = random.uniform(0, min(_WAIT_SECONDS_MAX, _WAIT_SECONDS_FIRST * 2**failures))  # noqa: S311
+            wait = random.uniform(0, min(_WAIT_SECONDS_MAX, _WAIT_SECONDS_FIRST * 2 ** min(failures, 8)))  # noqa: S311
             self._log(Event.LINK_DOWN, why=why, seconds=round(wait, 1))
             self._rest(wait)
 
@@ -146,10 +147,13 @@ class Link:
             )
         except (OSError, ValueError) as error:  # paho says ValueError of a host that cannot be one
             return str(error)
+        self._room, self._closing = Semaphore(self._window), False
         client.loop_start()
         try:
             return self._serve(client)
         finally:
+            self._closing = True
+            self._room.release()  # paho's thread may be waiting for room
             client.disconnect()  # sent behind the answers and acknowledgements
             client.loop_stop()
             self._drain()
@@ -190,6 +194,7 @@ class Link:
                 break
             if not isinstance(word, _Came):
                 return word
+            self._room.release()
             batch.append(word)
             until = until or monotonic() + self._settings.linger_ms / 1000
         return None
@@ -220,8 +225,10 @@ class Link:
     def _connect_properties(self) -> Properties:
         properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
         properties.SessionExpiryInterval = SESSION_SECONDS
+        # How large a publication may be is for the broker to say to all (its `max_packet_size`): asked by one
+        # subscriber, Mosquitto 2.0.11 drops what is larger and never takes it out of that subscriber's window, which so
+        # fills up and stands still (measured).
         properties.ReceiveMaximum = self._window
-        properties.MaximumPacketSize = PUBLICATION_BYTES_MAX
         return properties
 
     # What follows is called by paho's thread.
@@ -240,12 +247,14 @@ class Link:
 
     def _on_publication(self, _client: paho.Client, _user: Any, came: paho.MQTTMessage) -> None:
         # With QoS 0 nothing bounds what comes, and nobody promised that it would: units publish with QoS 1.
-        if came.qos == 1:
-            try:
-                topic = came.topic
-            except UnicodeDecodeError:
-                topic = ""  # nobody's: the intake drops it
-            self._inbox.put(_Came(came.mid, topic, bytes(came.payload)))
+        if came.qos != 1 or self._closing:
+            return
+        self._room.acquire()
+        try:
+            topic = came.topic
+        except UnicodeDecodeError:
+            topic = ""  # nobody's: the intake drops it
+        self._inbox.put(_Came(came.mid, topic, bytes(came.payload)))
 
     def _on_disconnect(self, _client: paho.Client, _user: Any, _flags: Any, reason: ReasonCode, _more: Any) -> None:
         self._inbox.put(_Down(str(reason)))

@@ -22,7 +22,7 @@ class SimCamera:
     """A camera over a tray.
 
     Its hands: `lay` puts a picture of a sheet on the tray, `clear` takes it away, `unplug` pulls the ribbon and `plug`
-    puts it back, `stall` keeps answers back and `resume` gives them all, late.
+    puts it back, `stall` keeps answers back; then `resume` gives them all, late, or `forget` none of them, ever.
     """
 
     def __init__(self, clock: Schedule, post: Post) -> None:
@@ -66,9 +66,13 @@ class SimCamera:
 
     def resume(self) -> None:
         """Gives the answers kept back, each with what lay on the tray when it was asked for."""
-        self._stalled = False
         for answer in self._late:
             self._post(answer)
+        self.forget()
+
+    def forget(self) -> None:
+        """The answers kept back are never given, as no camera may; later ones are."""
+        self._stalled = False
         self._late.clear()
 
     def _answer(self) -> None:

@@ -88,9 +88,12 @@ class SteppedClock:
 class WallClock:
     """The machine's own time; what is to be done later is done on a thread of its own."""
 
+    def __init__(self) -> None:
+        self._began = time.monotonic_ns()
+
     def ms(self) -> Ms:
-        """Milliseconds of the monotonic clock."""
-        return time.monotonic_ns() // 1_000_000
+        """Milliseconds of the monotonic clock since this was made."""
+        return (time.monotonic_ns() - self._began) // 1_000_000
 
     def seconds(self) -> int:
         """The machine's date."""

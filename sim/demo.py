@@ -8,7 +8,6 @@ import csv
 import json
 import random
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -16,13 +15,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
 from sim import deployment, paper
+from sim.broker import Broker, find_mosquitto
 from wire import profiles
 from wire.acta import Acta
 from wire.errors import TestigoError
@@ -69,13 +69,13 @@ class Progress:
 def demo(folder: Path, sheets: int) -> int:
     """Runs the demo; returns the exit status."""
     console = Console()
-    mosquitto = shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin")
     _make_folder(folder)
-    made = deployment.make(folder / "deployment", UNITS, _free_port(), PROFILE)
+    broker = Broker(folder / "broker", "max_queued_messages 0", "set_tcp_nodelay true")
+    made = deployment.make(folder / "deployment", UNITS, broker.port, PROFILE)
     with console.status("drawing and photographing sheets"):
         laid = list(_piles(made, sheets))
     console.print(f"{len(laid)} sheets lie ready beside {UNITS} units: {_origin()}")
-    if mosquitto is None:
+    if find_mosquitto() is None:
         from sim.demo_in_process import carry_in_process
 
         console.print("There is no Mosquitto on this machine and none could be installed: the units and the hub run in")
@@ -83,11 +83,14 @@ def demo(folder: Path, sheets: int) -> int:
         piles = [[sheet.file for sheet in laid if sheet.unit == unit] for unit in made.units]
         carry_in_process(made.hub, made.units, piles, console)
     else:
-        _carry(made, laid, mosquitto, console)
+        _carry(made, laid, broker, console)
     _compare(made, laid, console)
-    console.print(f"records and sealed pictures of the units: {made.folder}/u-*/card/kept")
-    console.print(f"the hub's ledger and pictures:            {made.folder}/hub/ledger.db, {made.folder}/hub/pictures")
-    console.print(f"logs:                                     {made.folder}/*/log")
+    console.print(f"records and sealed pictures of the units: {made.folder}/u-*/card/kept", soft_wrap=True)
+    console.print(
+        f"the hub's ledger and pictures:            {made.folder}/hub/ledger.db, {made.folder}/hub/pictures",
+        soft_wrap=True,
+    )
+    console.print(f"logs:                                     {made.folder}/*/log, {folder}/broker/log", soft_wrap=True)
     return 0
 
 
@@ -136,11 +139,11 @@ def _real_sheets() -> list[paper.Sheet]:
     return [paper.from_picture((REAL / "qr" / image).read_bytes(), payload) for image, payload in rows if image]
 
 
-def _carry(made: deployment.Deployment, laid: Sequence[Laid], mosquitto: str, console: Console) -> None:
+def _carry(made: deployment.Deployment, laid: Sequence[Laid], broker: Broker, console: Console) -> None:
     """Runs the programs until every unit's card is receipted."""
     progress = {unit: Progress() for unit in made.units}
     with ExitStack() as stack:
-        broker = stack.enter_context(Broker(mosquitto, made.folder / "broker", made.port))
+        stack.enter_context(broker)
         programs = [stack.enter_context(_program(["hub", "--settings", str(made.hub)], made.hub.parent))]
         for settings in made.units.values():
             arguments = ["sim", "unit", "--settings", str(settings), "--tray", str(settings.parent / "tray")]
@@ -225,48 +228,6 @@ def _program(arguments: list[str], folder: Path) -> Iterator["subprocess.Popen[b
             _end(program)
 
 
-class Broker:
-    """A Mosquitto on loopback that can be stopped and started again; within `with` only."""
-
-    def __init__(self, mosquitto: str, folder: Path, port: int) -> None:
-        folder.mkdir()
-        self._command = [mosquitto, "-c", str(folder / "mosquitto.conf")]
-        self._port = port
-        self._log = folder / "log"
-        (folder / "mosquitto.conf").write_text(
-            f"listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\nset_tcp_nodelay true\n"
-            "max_queued_messages 0\n"
-        )
-
-    def __enter__(self) -> Self:
-        """Starts it."""
-        self.start()
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        """Stops it."""
-        self.stop()
-
-    def start(self) -> None:
-        """Starts it, and returns once it takes connections."""
-        with self._log.open("ab") as log:
-            self._process = subprocess.Popen(self._command, stdout=log, stderr=log)
-        end = time.monotonic() + 10
-        while time.monotonic() < end and self._process.poll() is None:
-            try:
-                socket.create_connection(("127.0.0.1", self._port), timeout=1).close()
-            except OSError:
-                time.sleep(0.05)
-            else:
-                return
-        self.stop()
-        raise DemoError(f"mosquitto does not take connections on port {self._port}: see {self._log}")
-
-    def stop(self) -> None:
-        """Stops it; connections are lost."""
-        _end(self._process)
-
-
 def _end(process: "subprocess.Popen[bytes]") -> None:
     process.terminate()
     try:
@@ -274,12 +235,6 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-    return port
 
 
 def _compare(made: deployment.Deployment, laid: Sequence[Laid], console: Console) -> None:

@@ -26,7 +26,6 @@ class Deployment:
     folder: Path
     hub: Path
     units: dict[str, Path]
-    port: int
 
 
 def make(folder: Path, units: int, port: int, profile: str, mode: str = "live", seed: int = 0) -> Deployment:
@@ -70,7 +69,7 @@ def make(folder: Path, units: int, port: int, profile: str, mode: str = "live", 
         f'name = "{HUB}"\ndeployment = "{NAME}"\nprofile = "{profile}"\nkeys = "keys"\nregister = "register.txt"\n'
         f'database = "ledger.db"\npictures = "pictures"\n\n{broker}'
     )
-    return Deployment(folder, folder / "hub" / "hub.toml", settings, port)
+    return Deployment(folder, folder / "hub" / "hub.toml", settings)
 
 
 def _write_key(path: Path, key: PrivateKeyTypes) -> None:

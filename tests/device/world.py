@@ -17,12 +17,12 @@ from PIL import Image
 from device import settings
 from device.keys import signer_from
 from device.signals import Signal
-from device.store import Kept
+from device.store import Kept, Place
 from hub import settings as hub_settings
 from hub.intake import Intake
 from hub.running import opened
 from sim import deployment
-from sim.clock import SteppedClock
+from sim.clock import DATE, SteppedClock
 from sim.fleet import SimUnit
 from sim.link import Exchange, Publication
 from tests.wire.samples import BR_PARTS
@@ -85,7 +85,7 @@ class World:
         ((self.name, path),) = deployed.units.items()
         self.settings = settings.read(path)
         self.signer = signer_from(self.settings.key, self.name)
-        self.exchange = Exchange(self.clock, self._take)
+        self.exchange = Exchange(self.clock, self.take)
         self.unit = SimUnit(path, self.clock, self.exchange)
         self._intake: Intake | None = None
 
@@ -98,7 +98,7 @@ class World:
     @contextmanager
     def running(self, of_hub: hub_settings.Settings) -> Iterator[Self]:
         """The same, with the hub running; the unit's power is cut in the end."""
-        with opened(of_hub, self.clock.seconds, self._write_hub_log) as self._intake:
+        with opened(of_hub, self._hub_seconds, self._write_hub_log) as self._intake:
             yield self
             if self.unit.is_on:
                 self.unit.cut_power()
@@ -119,9 +119,19 @@ class World:
         self.clock.run(5_000)
         return self
 
+    @property
+    def place(self) -> Place:
+        """Where the unit's next record goes."""
+        return self.unit.unit.store.place()
+
     def scan(self, *payloads: str) -> Signal:
         """Lays a sheet down, presses, and waits for the verdict."""
         return self.unit.scan(picture(*payloads))
+
+    def lay_and_press(self, *payloads: str) -> None:
+        """The same, without waiting."""
+        self.unit.body.camera.lay(picture(*payloads))
+        self.unit.body.press()
 
     def settle(self, limit_ms: int = SETTLED_MS_MAX) -> bool:
         """Lets time pass until every record and picture is receipted; whether that came to be."""
@@ -142,19 +152,28 @@ class World:
         content = self.intake.keys.opener.open(sealed, context(envelope.unit, envelope.chain, envelope.seq, "record"))
         return note.read(content, Record, trusted).statement
 
+    def mesas(self) -> set[str]:
+        """The mesas of which the hub holds an acta."""
+        return {mesa for mesa, *_ in self.intake.ledger.readings()}
+
     def logged(self, event: Enum) -> list[str]:
         """The unit's log lines of an event."""
         word = f" event={event.name.lower().replace('_', '-')} "
         return [each for each in self.unit.log if word in f"{each} "]
 
-    def _take(self, batch: Sequence[Publication]) -> Answers:
+    def take(self, batch: Sequence[Publication]) -> Answers:
+        """The hub's side of the exchange."""
         self.published += batch
         answers = self.intake.take(batch)
         self.answered += answers
         return self.mangle(answers)
 
     def _write_hub_log(self, event: Enum, **facts: str | int | float) -> None:
-        self.hub_log.append(line(event, self.clock.seconds(), facts))
+        self.hub_log.append(line(event, self._hub_seconds(), facts))
+
+    def _hub_seconds(self) -> int:
+        """The hub's own clock, which never jumps."""
+        return DATE + self.clock.ms() // 1000
 
 
 @contextmanager

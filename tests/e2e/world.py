@@ -15,7 +15,7 @@ from device.keys import signer_from
 from device.settings import read
 from device.store import Store
 from sim import deployment, paper
-from tests.broker import Broker
+from sim.broker import Broker
 
 SECONDS_MAX = 60
 

@@ -1,6 +1,5 @@
 """The pictures: chunks in any order, any number of times, until the whole is there and right."""
 
-import os
 import random
 from pathlib import Path
 
@@ -19,7 +18,7 @@ NAME = Sealed.of(PICTURE)
 
 
 def whole_pictures(hub: HubHere) -> list[str]:
-    return sorted(os.listdir(hub.folder / "pictures"))
+    return sorted(path.name for path in (hub.folder / "pictures").iterdir())
 
 
 def test_a_receipt_names_the_chunks_that_lack_until_none_does(hub: HubHere) -> None:
@@ -114,4 +113,4 @@ def test_a_false_size_does_not_spoil_the_true_picture(hub: HubHere) -> None:
 def test_what_a_killed_hub_left_half_written_goes_at_start(tmp_path: Path) -> None:
     (tmp_path / "x.part").write_bytes(b"half")
     Pictures(tmp_path)
-    assert os.listdir(tmp_path) == []
+    assert list(tmp_path.iterdir()) == []

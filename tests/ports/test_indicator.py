@@ -66,7 +66,7 @@ class Watched(MockFactory):  # type: ignore[misc]  # gpiozero is untyped
             def _change_state(self, value: float) -> bool:
                 changed: bool = super()._change_state(value)
                 if changed and self.info.name == f"GPIO{PINS.buzzer}":
-                    panel.hears(self.frequency if value else 0)
+                    panel.hears(self.frequency or 0 if value else 0)
                 elif changed:
                     panel.saw(LAMPS[self.info.name], bool(value))
                 return changed

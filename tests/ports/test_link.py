@@ -15,7 +15,7 @@ from device.mqtt import MqttLink
 from device.ports import Acknowledged, BodyEvent, Delivered, Link, LinkDown, LinkUp
 from sim.clock import SteppedClock
 from sim.link import Exchange, Publication
-from tests.broker import Broker
+from sim.broker import Broker
 from wire.settings import Broker as Address
 from wire.topics import Leaf, Topic
 

@@ -1,6 +1,8 @@
 """The MQTT link against what brokers do: refuse, deny, limit, die, fall silent, or speak rubbish."""
 
 import contextlib
+import datetime
+import ipaddress
 import itertools
 import queue
 import random
@@ -14,11 +16,16 @@ from pathlib import Path
 from queue import SimpleQueue
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 import device.mqtt
 from device.mqtt import WINDOW_MAX, MqttLink
 from device.ports import Acknowledged, BodyEvent, Delivered, LinkDown, LinkUp
-from tests.broker import Broker, free_port
+from sim.broker import Broker, free_port
 from wire.errors import OurFault
 from wire.settings import Broker as Address
 from wire.settings import Tls
@@ -145,6 +152,19 @@ def at(port: int, username: str = "", password: str = "") -> Address:
     return Address("127.0.0.1", port, username=username, password=password)
 
 
+def taking(connack: bytes = CONNACK, suback: bytes = SUBACK) -> Talk:
+    """A broker that says these two things, and then listens."""
+
+    def talk(plug: socket.socket) -> None:
+        plug.recv(65536)
+        plug.sendall(connack)
+        plug.recv(65536)
+        plug.sendall(suback)
+        until_it_hangs_up(plug)
+
+    return talk
+
+
 def until_it_hangs_up(plug: socket.socket) -> None:
     while plug.recv(65536):
         pass
@@ -181,15 +201,7 @@ def test_a_wrong_password_is_said_so_and_never_repeated(
 
 def test_a_subscription_that_is_denied_is_no_link(make: Make, serve: Serve) -> None:
     """Mosquitto does not deny subscriptions by its ACL file, other brokers do: 0x87, not authorized."""
-
-    def talk(plug: socket.socket) -> None:
-        plug.recv(65536)
-        plug.sendall(CONNACK)
-        plug.recv(65536)
-        plug.sendall(SUBACK[:-1] + b"\x87")
-        until_it_hangs_up(plug)
-
-    bench = make(at(serve(talk).port))
+    bench = make(at(serve(taking(suback=SUBACK[:-1] + b"\x87")).port))
     bench.link.connect()
     why = bench.down()
     assert "refuses the subscription" in why
@@ -217,16 +229,12 @@ def test_the_brokers_limits_are_passed_on(make: Make, broker: Callable[..., Brok
 
 
 def test_a_broker_without_limits_gets_ours(make: Make, serve: Serve) -> None:
-    def talk(plug: socket.socket) -> None:
-        plug.recv(65536)
-        plug.sendall(CONNACK)
-        plug.recv(65536)
-        plug.sendall(SUBACK)
-        until_it_hangs_up(plug)
+    assert make(at(serve(taking()).port)).up() == LinkUp(window=WINDOW_MAX, bytes_max=268_435_455)
 
-    up = make(at(serve(talk).port)).up()
-    assert up.window == WINDOW_MAX
-    assert up.bytes_max == 268_435_455
+
+def test_a_window_smaller_than_ours_is_passed_on_and_a_larger_one_is_not(make: Make, serve: Serve) -> None:
+    assert make(at(serve(taking(CONNACK_WINDOW_3)).port)).up().window == 3
+    assert make(at(serve(taking(CONNACK_WINDOW_3[:-2] + b"\xff\xff")).port)).up().window == WINDOW_MAX
 
 
 def test_a_publication_longer_than_the_broker_takes_ends_the_link_with_the_reason(
@@ -292,20 +300,27 @@ def test_a_broker_that_is_killed_is_one_link_down(make: Make, broker: Callable[.
     bench.up()
 
 
-def test_a_broker_that_says_goodbye_is_one_link_down_with_its_reason(make: Make, broker: Callable[..., Broker]) -> None:
+def test_a_broker_that_is_stopped_is_one_link_down(make: Make, broker: Callable[..., Broker]) -> None:
     real = broker()
     bench = make(at(real.port))
     bench.up()
     real.stop()
-    assert bench.down() == "the broker ended it: Server shutting down"
+    assert len(bench.down().split()) >= 3
 
 
-def test_another_client_under_our_name_is_said_so(make: Make, broker: Callable[..., Broker]) -> None:
+def test_another_client_under_our_name_is_one_link_down(make: Make, broker: Callable[..., Broker]) -> None:
     port = broker().port
     ours = make(at(port))
     ours.up()
     make(at(port)).up()
-    assert ours.down() == "the broker ended it: Session taken over"
+    assert len(ours.down().split()) >= 3
+
+
+def test_a_broker_that_says_why_it_ends_is_quoted(make: Make, serve: Serve) -> None:
+    """Mosquitto 2.0.11 just hangs up; others say 0x8E when a client of the same name comes."""
+    bench = make(at(serve(taking(CONNACK, SUBACK + b"\xe0\x02\x8e\x00")).port))
+    bench.up()
+    assert bench.down() == "the broker ended it: Session taken over"
 
 
 def test_a_broker_that_never_answers_is_given_up(make: Make, serve: Serve, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -322,26 +337,13 @@ def test_a_broker_that_never_answers_the_subscription_is_given_up(
     make: Make, serve: Serve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(device.mqtt, "CONNECT_SECONDS_MAX", 1)
-
-    def talk(plug: socket.socket) -> None:
-        plug.recv(65536)
-        plug.sendall(CONNACK)
-        until_it_hangs_up(plug)
-
-    bench = make(at(serve(talk).port))
+    bench = make(at(serve(taking(suback=b"")).port))
     bench.link.connect()
     assert bench.down() == "the broker did not answer within 1 s"
 
 
 def test_a_broker_that_falls_silent_is_given_up_after_the_keepalive(make: Make, serve: Serve) -> None:
-    def talk(plug: socket.socket) -> None:
-        plug.recv(65536)
-        plug.sendall(CONNACK_KEEPALIVE_1)
-        plug.recv(65536)
-        plug.sendall(SUBACK)
-        until_it_hangs_up(plug)
-
-    bench = make(at(serve(talk).port))
+    bench = make(at(serve(taking(CONNACK_KEEPALIVE_1)).port))
     bench.up()
     assert bench.down() == "the broker fell silent"
 
@@ -448,6 +450,71 @@ def test_chance_rubbish_ends_the_link_and_the_next_one_comes_up(
 
 
 # TLS.
+
+
+def certify(folder: Path, name: str, by: str) -> Tls:
+    """Writes a key and a certificate for 127.0.0.1, signed by another of the folder or by itself."""
+    key, owner = ec.generate_private_key(ec.SECP256R1()), x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    (folder / f"{name}.key").write_bytes(
+        key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    signer = serialization.load_pem_private_key((folder / f"{by}.key").read_bytes(), None)
+    assert isinstance(signer, ec.EllipticCurvePrivateKey)
+    issuer = owner if by == name else x509.load_pem_x509_certificate((folder / f"{by}.pem").read_bytes()).subject
+    now = datetime.datetime.now(datetime.UTC)
+    certificate = (
+        x509.CertificateBuilder(issuer, owner, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(hours=1))
+        .not_valid_after(now + datetime.timedelta(hours=1))
+        .add_extension(x509.BasicConstraints(ca=by == name, path_length=None), critical=True)
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+        .sign(signer, hashes.SHA256())
+    )
+    (folder / f"{name}.pem").write_bytes(certificate.public_bytes(Encoding.PEM))
+    return Tls(f"{by}.pem", f"{name}.pem", f"{name}.key")
+
+
+@pytest.fixture
+def tls_port(broker: Callable[..., Broker], tmp_path: Path) -> int:
+    """A broker that wants certificates of `ca`."""
+    certify(tmp_path, "ca", "ca")
+    certify(tmp_path, "broker", "ca")
+    files = {"cafile": "ca.pem", "certfile": "broker.pem", "keyfile": "broker.key"}
+    return broker("require_certificate true", *(f"{key} {tmp_path / file}" for key, file in files.items())).port
+
+
+def test_over_tls_with_a_certificate_what_is_published_is_acknowledged(
+    make: Make, tls_port: int, tmp_path: Path
+) -> None:
+    bench = make(Address("127.0.0.1", tls_port, certify(tmp_path, "unit-1", "ca")))
+    bench.up()
+    tokens = [bench.link.publish(UP, bytes(65536)) for _ in range(20)]
+    assert None not in tokens
+    events = [bench.next() for _ in tokens]
+    assert {event.token for event in events if isinstance(event, Acknowledged)} == set(tokens)
+
+
+# paho drops a socket whose handshake failed without closing it, which Python then does, and says so.
+@pytest.mark.filterwarnings("ignore:Exception ignored in. <ssl.SSLSocket:pytest.PytestUnraisableExceptionWarning")
+def test_a_broker_of_another_authority_is_not_trusted(make: Make, tls_port: int, tmp_path: Path) -> None:
+    certify(tmp_path, "other", "other")
+    bench = make(Address("127.0.0.1", tls_port, certify(tmp_path, "unit-1", "other")))
+    bench.link.connect()
+    assert "certificate verify failed" in bench.down()
+
+
+def test_a_certificate_of_another_authority_is_not_taken(make: Make, tls_port: int, tmp_path: Path) -> None:
+    certify(tmp_path, "other", "other")
+    stranger = certify(tmp_path, "unit-1", "other")
+    bench = make(Address("127.0.0.1", tls_port, Tls("ca.pem", stranger.certificate, stranger.key)))
+    bench.link.connect()
+    assert len(bench.down().split()) >= 3
+
+
+def test_a_plain_connection_to_a_broker_that_wants_tls_is_one_link_down(make: Make, tls_port: int) -> None:
+    bench = make(at(tls_port))
+    bench.link.connect()
+    assert len(bench.down().split()) >= 3
 
 
 def test_tls_files_that_are_not_there_are_our_fault(make: Make) -> None:

@@ -1,11 +1,22 @@
-"""The broker: a real Mosquitto on a loopback port of its own, for whoever tests against one."""
+"""The broker: a real Mosquitto on a loopback port of its own, for demos, benchmarks and tests."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import threading
 from pathlib import Path
+from typing import Self
+
+from wire.errors import OurFault
+
+_PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"  # where Debian puts it, and not every user looks
+
+
+def find_mosquitto() -> str | None:
+    """Where Mosquitto is installed, if it is."""
+    return shutil.which("mosquitto", path=_PATH)
 
 
 def free_port() -> int:
@@ -20,7 +31,7 @@ class Broker:
     """A Mosquitto. It is not running until `start`, and can be started again after an end, on the same port.
 
     Args:
-        folder: for its configuration; password files and the like may lie there too.
+        folder: for its configuration and its log, made if it is not there; other files of its may lie there too.
         lines: more lines of configuration, of the listener or of all; without one that says `allow_anonymous` anybody
             may connect.
 
@@ -32,7 +43,9 @@ class Broker:
     def __init__(self, folder: Path, *lines: str) -> None:
         self.port = free_port()
         self.log: list[str] = []
+        folder.mkdir(exist_ok=True)
         self._config = folder / "mosquitto.conf"
+        self._log_file = folder / "log"
         self._running: subprocess.Popen[str] | None = None
         self._reader: threading.Thread | None = None
         first = [f"listener {self.port} 127.0.0.1", "log_dest stderr"]
@@ -42,25 +55,32 @@ class Broker:
             first.append("allow_anonymous true")
         self._config.write_text("\n".join([*first, *lines]) + "\n", "utf-8")
 
+    def __enter__(self) -> Self:
+        """Starts it."""
+        self.start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        """Stops it."""
+        self.stop()
+
     def start(self) -> None:
         """Starts it and waits until it listens.
 
         Raises:
-            AssertionError: it ended instead; with what it said.
+            OurFault: it is not installed, or it ended instead; with what it said.
         """
-        self._running = subprocess.Popen(
-            ["mosquitto", "-c", str(self._config)],
-            stderr=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "PATH": f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"},
-        )
+        mosquitto = find_mosquitto()
+        if mosquitto is None:
+            raise OurFault("mosquitto is not installed: apt-get install mosquitto")
+        self._running = subprocess.Popen([mosquitto, "-c", str(self._config)], stderr=subprocess.PIPE, text=True)
         began, listens = len(self.log), threading.Event()
         self._reader = threading.Thread(target=self._read, args=[listens], daemon=True)
         self._reader.start()
         listens.wait()
         if not any(line.endswith(" running") for line in self.log[began:]):
             self._end(signal.SIGKILL)
-            raise AssertionError("mosquitto does not start:\n" + "\n".join(self.log[began:]))
+            raise OurFault("mosquitto does not start: " + " / ".join(self.log[began:]))
 
     def stop(self) -> None:
         """Ends it with SIGTERM: it says goodbye to its clients."""
@@ -85,6 +105,8 @@ class Broker:
         if running is not None and running.stderr is not None:
             for line in running.stderr:
                 self.log.append(line.rstrip())
+                with self._log_file.open("a") as file:
+                    file.write(line)
                 if self.log[-1].endswith(" running"):
                     listens.set()
         listens.set()

@@ -1,0 +1,174 @@
+"""The bad index: whatever became of it, the files are the truth, and capture goes on."""
+
+import random
+import resource
+import shutil
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from device.store import CardError
+from tests.device.cards import assert_chained, envelopes, keep, keep_many, offered, opened, receipt
+
+Hurt = Callable[[Path], object]
+
+
+def of_length(length: int) -> Hurt:
+    return lambda index: index.write_bytes(index.read_bytes()[:length])
+
+
+def rubbish(index: Path) -> None:
+    index.write_bytes(random.Random(1).randbytes(index.stat().st_size))
+
+
+def rubbish_behind_the_header(index: Path) -> None:
+    content = index.read_bytes()
+    index.write_bytes(content[:100] + random.Random(2).randbytes(len(content) - 100))
+
+
+def rubbish_in_the_last_page(index: Path) -> None:
+    index.write_bytes(index.read_bytes()[:-4096] + b"\xff" * 4096)
+
+
+def lost(index: Path) -> None:
+    index.unlink()
+
+
+HURTS = {
+    "lost": lost,
+    "empty": of_length(0),
+    "cut in its header": of_length(50),
+    "cut in a page": of_length(6000),
+    "cut in half": lambda index: index.write_bytes(index.read_bytes()[: index.stat().st_size // 2]),
+    "rubbish": rubbish,
+    "rubbish behind the header": rubbish_behind_the_header,
+    "rubbish in the last page": rubbish_in_the_last_page,
+}
+
+
+@pytest.mark.parametrize("hurt", HURTS.values(), ids=HURTS)
+def test_the_index_is_built_again_from_the_files_and_receipts_are_asked_for_anew(tmp_path: Path, hurt: Hurt) -> None:
+    with opened(tmp_path) as store:
+        chain = keep_many(store, 3)
+        store.settle(receipt(chain, 3, envelopes(tmp_path)[chain, 3].hash, whole=3))
+    hurt(tmp_path / "index.db")
+    with opened(tmp_path) as store:
+        assert offered(store) == {(chain, 1), (chain, 2), (chain, 3)}
+        place = keep(store, 4)
+        assert place.chain != chain, "nobody knows whether there was a fourth in that chain"
+    found = envelopes(tmp_path)
+    assert_chained(found)
+    assert len(found) == 4
+    repaired: list[str] = []
+    with opened(tmp_path, repaired.append) as store:
+        assert (store.count(), store.place().chain, repaired) == (4, place.chain, [])
+
+
+def test_a_bad_index_is_set_aside_and_said_to_be(tmp_path: Path) -> None:
+    with opened(tmp_path) as store:
+        keep(store)
+    rubbish(tmp_path / "index.db")
+    bad = (tmp_path / "index.db").read_bytes()
+    repaired: list[str] = []
+    with opened(tmp_path, repaired.append):
+        pass
+    (aside,) = tmp_path.glob("index-bad-*.db")
+    assert aside.read_bytes() == bad
+    assert repaired[0].startswith("the index was bad (file is not a database); it is now index-bad-")
+
+
+def test_an_index_that_lost_its_log_finds_the_records_again_and_the_chain_goes_on(tmp_path: Path) -> None:
+    card, copy = tmp_path / "card", tmp_path / "copy"
+    with opened(card) as store:
+        keep(store, 1)
+    with opened(card) as store:
+        keep(store, 2)
+        shutil.copytree(card, copy)
+    (copy / "index.db-wal").unlink()
+    with opened(copy) as store:
+        place = store.place()
+        assert (place.seq, offered(store)) == (3, {(place.chain, 1), (place.chain, 2)})
+        keep(store, 3)
+    assert_chained(envelopes(copy))
+
+
+def test_an_altered_file_is_not_offered_and_the_others_are(tmp_path: Path) -> None:
+    with opened(tmp_path) as store:
+        chain = keep_many(store, 3)
+        path = tmp_path / "kept" / f"{chain}-2.envelope"
+        path.write_bytes(path.read_bytes()[:-1] + b"\0")
+        readable = {kept.seq: store.read(kept) is not None for kept in store.waiting(1)}
+        assert readable == {1: True, 2: False, 3: True}
+        path.unlink()
+        assert [store.read(kept) for kept in store.waiting(1) if kept.seq == 2] == [None]
+
+
+@pytest.mark.parametrize("content", [b"", b"\0\0\0\4", b"rubbish" * 100], ids=["empty", "cut", "rubbish"])
+def test_a_file_that_is_no_envelope_is_left_alone_and_the_others_are_adopted(tmp_path: Path, content: bytes) -> None:
+    with opened(tmp_path) as store:
+        chain = keep_many(store, 3)
+    (tmp_path / "index.db").unlink()
+    path = tmp_path / "kept" / f"{chain}-2.envelope"
+    path.write_bytes(content)
+    with opened(tmp_path) as store:
+        assert offered(store) == {(chain, 1), (chain, 3)}
+    assert path.read_bytes() == content
+
+
+def test_a_folder_where_a_file_should_be_is_left_alone(tmp_path: Path) -> None:
+    with opened(tmp_path) as store:
+        chain = store.place().chain
+    (tmp_path / "kept" / f"{chain}-1.envelope").mkdir()
+    with opened(tmp_path) as store:
+        assert store.place().chain != chain
+        assert keep(store).seq == 1
+
+
+def test_an_envelope_under_anothers_name_is_left_alone(tmp_path: Path) -> None:
+    with opened(tmp_path) as store:
+        chain = keep_many(store, 1)
+    kept = tmp_path / "kept"
+    (kept / f"{chain}-7.envelope").write_bytes((kept / f"{chain}-1.envelope").read_bytes())
+    repaired: list[str] = []
+    with opened(tmp_path, repaired.append) as store:
+        assert offered(store) == {(chain, 1)}
+    assert repaired == [f"{chain}-7.envelope has another content or lacks 0 pictures, and was left alone"]
+
+
+def test_a_lost_picture_is_not_offered_and_its_record_is(tmp_path: Path) -> None:
+    with opened(tmp_path) as store:
+        chain = keep_many(store, 1)
+        picture = envelopes(tmp_path)[chain, 1].statement.pictures[0]
+        (tmp_path / "kept" / f"{picture.sha256}.picture").unlink()
+        assert store.read_chunk(picture.sha256, 0, 65536) == b""
+        assert offered(store) == {(chain, 1)}
+
+
+def test_a_good_index_on_a_card_that_refuses_writes_is_not_set_aside(tmp_path: Path) -> None:
+    """Else a full card would lose its receipts with every start."""
+    with opened(tmp_path) as store:
+        keep(store)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        with pytest.raises(CardError, match="check that it is mounted, writable and not full"), opened(tmp_path):
+            pass
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert list(tmp_path.glob("index-bad-*")) == []
+    with opened(tmp_path) as store:
+        assert (store.count(), store.boot) == (1, 2)
+
+
+def test_an_index_that_another_program_holds_is_not_set_aside(tmp_path: Path) -> None:
+    with opened(tmp_path) as store:
+        keep(store)
+    with sqlite3.connect(tmp_path / "index.db", isolation_level=None) as other:
+        other.execute("PRAGMA locking_mode=EXCLUSIVE")
+        other.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(CardError), opened(tmp_path):
+            pass
+    other.close()
+    assert list(tmp_path.glob("index-bad-*")) == []

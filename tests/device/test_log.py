@@ -1,0 +1,56 @@
+"""The log: every event is declared, documented and used, and its lines hold to their form."""
+
+import ast
+import re
+from enum import Enum
+
+import pytest
+
+import device.log
+import hub.log
+from tests.house.pages import log
+from tests.house.tree import modules, parsed
+from wire.log import Level, line
+
+
+@pytest.mark.parametrize("events", [device.log.Event, hub.log.Event], ids=["unit", "hub"])
+def test_every_event_is_documented_with_its_level_and_meaning(events: type[Enum]) -> None:
+    for event in events:
+        name = event.name.lower().replace("_", "-")
+        assert f"| `{name}` | {event.value.level.value} | {event.value.meaning} |" in log()
+
+
+@pytest.mark.parametrize(("folder", "events"), [("device", device.log.Event), ("hub", hub.log.Event)])
+def test_every_event_is_told_somewhere(folder: str, events: type[Enum]) -> None:
+    told = {
+        node.attr
+        for module in modules(folder)
+        for node in ast.walk(parsed(module))
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "Event"
+    }
+    assert told == {event.name for event in events}
+
+
+def test_whoever_reads_of_an_error_or_warning_learns_what_to_do_or_what_was_done() -> None:
+    for event in (*device.log.Event, *hub.log.Event):
+        grave = event.value.level is not Level.INFO
+        assert not grave or re.search(r"[:;,]", event.value.meaning), event
+
+
+@pytest.mark.parametrize(
+    ("fact", "written"),
+    [
+        ("plain", "plain"),
+        (7, "7"),
+        ("", '""'),
+        ("two words", '"two words"'),
+        ('a "quote"', '"a \\"quote\\""'),
+        ("a=b", '"a=b"'),
+        ("two\nlines", '"two\\nlines"'),
+        ("mañana", '"ma\\u00f1ana"'),
+        ("\x1b[2J", '"\\u001b[2J"'),
+    ],
+)
+def test_a_fact_stays_on_its_line_whatever_it_holds(fact: str | int, written: str) -> None:
+    text = line(device.log.Event.LINK_DOWN, 1_722_211_446, {"why": fact})
+    assert text == f"ts=1722211446 level=warning event=link-down why={written}"
