@@ -1,7 +1,7 @@
 """The keeper: what was seen becomes a record, signed, sealed, signed again, and written to survive a power cut."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from device.dates import utc
 from device.ports import Clock, Frame
@@ -10,7 +10,7 @@ from wire import note
 from wire.envelope import Envelope, Sealed, context, join
 from wire.note import Note, Signer
 from wire.record import PARTS_MAX, Mode, Picture, Record
-from wire.seal import Recipient, seal
+from wire.seal import Recipient, sealing
 
 PAYLOADS_CHARACTERS_MAX = 10000
 """What fits a note even where JSON writes six bytes for each (a control character); thrice the longest sheet known."""
@@ -59,8 +59,10 @@ class Keeper:
             payloads = ()
         self.store.recover()
         place, unit = self.store.place(), self._signer.verifier.name
-        pictures = [self._seal(frame.picture, place, f"picture/{number}") for number, frame in enumerate(frames)]
-        written = self.store.write(pictures)
+        written = [
+            self.store.write(self._sealing(frame.picture, place, f"picture/{number}"), number)
+            for number, frame in enumerate(frames)
+        ]
         record = Record(
             after=self.store.last_receipt(),
             boot=self.store.boot,
@@ -77,10 +79,10 @@ class Keeper:
             seq=place.seq,
             unit=unit,
         )
-        sealed_record = self._seal(note.write(record, self._signer), place, "record")
+        sealed_record = b"".join(self._sealing(note.write(record, self._signer), place, "record"))
         envelope = Envelope(
             chain=place.chain,
-            pictures=tuple(map(Sealed.of, pictures)),
+            pictures=tuple(picture.named for picture in written),
             prev=place.prev,
             record=Sealed.of(sealed_record),
             seq=place.seq,
@@ -90,9 +92,9 @@ class Keeper:
         self.store.keep(Note(envelope, note.text_of(signed)), join(signed, sealed_record), written)
         return place
 
-    def _seal(self, content: bytes, place: Place, what: str) -> bytes:
+    def _sealing(self, content: bytes, place: Place, what: str) -> Iterator[bytes]:
         bound = context(self._signer.verifier.name, place.chain, place.seq, what)
-        return seal(content, self._recipients, bound)
+        return sealing(content, self._recipients, bound)
 
 
 def _picture(frame: Frame) -> Picture:

@@ -9,7 +9,7 @@ from msgspec import Meta
 
 from wire import profiles
 from wire.acta import Profile
-from wire.errors import OurFault, TheirFault
+from wire.errors import OurFault, TestigoError
 from wire.fields import Name
 from wire.note import Verifier
 from wire.record import Mode
@@ -78,7 +78,8 @@ def read(path: Path) -> Settings:
     try:
         hubs = {verifier.name: verifier for verifier in map(Verifier.parse, file.hubs)}
         recipients = tuple(map(Recipient.parse, file.recipients))
-    except TheirFault as error:
+        profile = profiles.named(file.profile)
+    except TestigoError as error:
         raise OurFault(f"{path}: {error}") from error
     if len({recipient.key_id for recipient in recipients}) < len(recipients):
         raise OurFault(f"{path}: recipients: the same seal key stands twice: give different ones")
@@ -87,7 +88,7 @@ def read(path: Path) -> Settings:
     return Settings(
         unit=file.unit,
         deployment=file.deployment,
-        profile=profiles.named(file.profile),
+        profile=profile,
         mode=file.mode,
         card=base / file.card,
         key=base / file.key,

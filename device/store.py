@@ -14,15 +14,16 @@ import re
 import secrets
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 from peewee import EXCLUDED, DatabaseError, SqliteDatabase, Table, fn
 
-from wire.envelope import PICTURE_BYTES_MAX, Envelope, split
+from wire.envelope import PICTURE_BYTES_MAX, Envelope, Sealed, split
 from wire.errors import TestigoError, TheirFault
 from wire.fields import NOTHING
 from wire.note import Note, Verifier, read
@@ -91,7 +92,7 @@ class Store:
         self._verifier = verifier
         self._repaired = repaired
         self._thread = threading.get_ident()
-        self._writer = ThreadPoolExecutor(1, "card")
+        self._aside = ThreadPoolExecutor(1, "card")
         self.folder = folder / "kept"
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -114,7 +115,7 @@ class Store:
 
     def close(self) -> None:
         """Closes the index."""
-        self._writer.shutdown()
+        self._aside.shutdown()
         self._database.close()
 
     def _table(self, name: str, *columns: str) -> Any:
@@ -175,16 +176,13 @@ class Store:
         return True
 
     def _insert(self, chain_id: int, envelope: Note[Envelope], publication: bytes) -> None:
-        statement = envelope.statement
+        # As plain SQL: a volunteer waits for it, and building queries would cost more than the commit.
+        statement, execute = envelope.statement, self._database.execute_sql
+        row = (chain_id, statement.seq, envelope.hash, hashlib.sha256(publication).hexdigest())
         with self._database.atomic():
-            row = self._envelopes.insert(
-                chain_id=chain_id,
-                seq=statement.seq,
-                hash=envelope.hash,
-                publication=hashlib.sha256(publication).hexdigest(),
-            ).execute()
+            done = execute("INSERT INTO envelope (chain_id, seq, hash, publication) VALUES (?, ?, ?, ?)", row)
             for picture in statement.pictures:
-                self._pictures.insert(sha256=picture.sha256, envelope_id=row).execute()
+                execute("INSERT INTO picture (sha256, envelope_id) VALUES (?, ?)", (picture.sha256, done.lastrowid))
 
     def recover(self) -> None:
         """After a write that failed, finds out from the files what the card holds; does nothing otherwise.
@@ -215,15 +213,17 @@ class Store:
         place = Place(chain["chain"], last["seq"] + 1, last["hash"]) if last else Place(chain["chain"], 1, NOTHING)
         return chain["id"], place
 
-    def write(self, pictures: Sequence[bytes]) -> "list[Future[None]]":
-        """Begins to write sealed pictures, to be handed to `keep`; there is time to sign while the card works."""
-        self._on_thread()
-        return [
-            self._writer.submit(_write_durably, self.folder / f"picture-{number}.new", picture)
-            for number, picture in enumerate(pictures)
-        ]
+    def write(self, sealed: Iterable[bytes], number: int) -> "PictureFile":
+        """Begins to write a picture, to be handed to `keep`: there is time to sign while the card works.
 
-    def keep(self, envelope: Note[Envelope], publication: bytes, pictures: "Sequence[Future[None]]") -> None:
+        Args:
+            sealed: its sealed bytes, in pieces.
+            number: which of the record's pictures it is.
+        """
+        self._on_thread()
+        return PictureFile(self.folder / f"picture-{number}.new", sealed, self._aside)
+
+    def keep(self, envelope: Note[Envelope], publication: bytes, pictures: Sequence["PictureFile"]) -> None:
         """Keeps a record and its pictures; when this returns they survive a power cut.
 
         Args:
@@ -241,7 +241,7 @@ class Store:
         try:
             _write_durably(self.folder / "envelope.new", publication)
             for number, (name, written) in enumerate(zip(names, pictures, strict=True)):
-                written.result()
+                written.durable.result()
                 (self.folder / f"picture-{number}.new").replace(self.folder / name)
             # The envelope's file comes last: where it is, its pictures are.
             (self.folder / "envelope.new").replace(self.folder / f"{statement.chain}-{statement.seq}.envelope")
@@ -420,6 +420,36 @@ def _means_bad_file(error: sqlite3.Error) -> bool:
 
 def _unusable(folder: Path, error: Exception) -> CardError:
     return CardError(f"card {folder}: {error}: check that it is mounted, writable and not full")
+
+
+class PictureFile:
+    """A sealed picture, hashed here and written by a second thread, which touches this one file and nothing else.
+
+    Attributes:
+        named: the picture's name.
+        durable: comes when it survives a power cut, or could not be written.
+    """
+
+    def __init__(self, path: Path, sealed: Iterable[bytes], aside: ThreadPoolExecutor) -> None:
+        pieces: SimpleQueue[bytes] = SimpleQueue()
+        digest, size = hashlib.sha256(), 0
+        self.durable = aside.submit(_write_pieces, path, pieces)
+        try:
+            for piece in sealed:
+                pieces.put(piece)
+                digest.update(piece)
+                size += len(piece)
+        finally:
+            pieces.put(b"")
+        self.named = Sealed(digest.hexdigest(), size)
+
+
+def _write_pieces(path: Path, pieces: "SimpleQueue[bytes]") -> None:
+    with path.open("wb") as file:
+        while piece := pieces.get():
+            file.write(piece)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _write_durably(path: Path, content: bytes) -> None:

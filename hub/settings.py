@@ -30,7 +30,8 @@ class HubFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         pictures: folder for whole sealed pictures.
         broker: where to connect.
         batch: most publications in one commit.
-        linger_ms: how long a batch waits for more once it has one; longer means fewer commits and later receipts.
+        linger_ms: how long a batch waits for each next publication, in all at most twenty times that: fewer commits,
+            later receipts.
     """
 
     name: Name

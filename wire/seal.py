@@ -11,14 +11,17 @@ authenticated. docs/wire.md is the specification.
 
 import base64
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Self
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hpke
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.ciphers.algorithms import AES
+from cryptography.hazmat.primitives.ciphers.modes import GCM
 
 from wire.errors import MalformedError, NotForUsError
 from wire.note import NAME
@@ -35,6 +38,8 @@ _SLOT_BYTES = _KEY_ID_BYTES + 32 + 32 + 16  # key id, encapsulated key, content 
 _NONCE = bytes(12)
 _ANY_PRIVATE = X25519PrivateKey.from_private_bytes(bytes(32))  # any finds the points of small order (RFC 7748, 6.1)
 _LENGTH_BYTES = 8
+_PIECE_BYTES = 1048576
+"""Hashing and writing a piece let other threads run; handing over smaller ones costs more than that gains."""
 _PADDING = 1024
 """Content is padded to a multiple of this, so that the length of a payload does not show."""
 
@@ -127,7 +132,12 @@ class Opener:
 
 
 def seal(content: bytes, recipients: Sequence[Recipient], context: bytes) -> bytes:
-    """Seals content so that each of the recipients can open it alone.
+    """What `sealing` yields, in one."""
+    return b"".join(sealing(content, recipients, context))
+
+
+def sealing(content: bytes, recipients: Sequence[Recipient], context: bytes) -> Iterator[bytes]:
+    """Seals content so that each of the recipients can open it alone; yields it piece by piece.
 
     Args:
         content: any bytes.
@@ -141,6 +151,12 @@ def seal(content: bytes, recipients: Sequence[Recipient], context: bytes) -> byt
     for recipient in recipients:
         public = X25519PublicKey.from_public_bytes(recipient.public)
         header += recipient.key_id + _SUITE.encrypt(content_key, public, info=context)
-    padding = bytes(-(_LENGTH_BYTES + len(content)) % _PADDING)
-    padded = b"".join((len(content).to_bytes(_LENGTH_BYTES, "big"), content, padding))
-    return header + AESGCM(content_key).encrypt(_NONCE, padded, header + context)
+    yield header
+    encryptor = Cipher(AES(content_key), GCM(_NONCE)).encryptor()
+    encryptor.authenticate_additional_data(header + context)
+    yield encryptor.update(len(content).to_bytes(_LENGTH_BYTES, "big"))
+    whole = memoryview(content)
+    for start in range(0, len(content), _PIECE_BYTES):
+        yield encryptor.update(whole[start : start + _PIECE_BYTES])
+    yield encryptor.update(bytes(-(_LENGTH_BYTES + len(content)) % _PADDING)) + encryptor.finalize()
+    yield encryptor.tag

@@ -82,7 +82,12 @@ def test_any_number_of_refused_records_leaves_room_for_the_others(here: World) -
 
 def test_a_refused_record_is_offered_again_after_a_while(here: World) -> None:
     seen: list[bytes] = []
-    here.exchange.hub = refusing(here, lambda payload: seen.append(payload) or True)  # type: ignore[func-returns-value]
+
+    def every_one(payload: bytes) -> bool:
+        seen.append(payload)
+        return True
+
+    here.exchange.hub = refusing(here, every_one)
     here.scan(acta())
     here.clock.run(REFUSED_MS - 1_000)
     assert len(seen) == 1

@@ -1,4 +1,4 @@
-"""The keeper: what it makes of what was seen is signed, sealed, bound to its place, and opens only for its recipients."""
+"""The keeper: what it makes of what was seen is signed, sealed, bound to its place, and opens for its recipients."""
 
 from collections.abc import Iterator
 from pathlib import Path

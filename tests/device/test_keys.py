@@ -10,6 +10,8 @@ from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from device.keys import signer_from
 from wire.errors import OurFault
 
+NO_KEY = "no PEM private key without a passphrase: enrol the unit again"
+OTHER_KIND = "expected a P-256 key, found another kind: enrol the unit again"
 P256 = ec.generate_private_key(ec.SECP256R1())
 
 
@@ -29,15 +31,15 @@ def test_a_signer_signs_with_the_key_in_its_file(tmp_path: Path) -> None:
     ("content", "fault"),
     [
         (None, "No such file or directory: enrol the unit or put its key there"),
-        (b"", "no PEM private key without a passphrase: enrol the unit again"),
-        (b"rubbish", "no PEM private key without a passphrase: enrol the unit again"),
-        (pem(P256)[:-40], "no PEM private key without a passphrase: enrol the unit again"),
-        (pem(P256, b"a passphrase"), "no PEM private key without a passphrase: enrol the unit again"),
+        (b"", NO_KEY),
+        (b"rubbish", NO_KEY),
+        (pem(P256)[:-40], NO_KEY),
+        (pem(P256, b"a passphrase"), NO_KEY),
         (
             pem(ec.generate_private_key(ec.SECP384R1())),
             "expected a P-256 key, found another kind: enrol the unit again",
         ),
-        (pem(ed25519.Ed25519PrivateKey.generate()), "expected a P-256 key, found another kind: enrol the unit again"),
+        (pem(ed25519.Ed25519PrivateKey.generate()), OTHER_KIND),
     ],
     ids=["no file", "empty", "rubbish", "cut", "with a passphrase", "P-384", "Ed25519"],
 )

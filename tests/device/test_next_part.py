@@ -3,7 +3,8 @@
 import hashlib
 
 from device.signals import Signal
-from tests.device.world import BR_PARTS, World, acta
+from tests.device.world import World, acta
+from tests.wire.samples import BR_PARTS
 
 PART_1, PART_2 = BR_PARTS
 

@@ -37,7 +37,7 @@ from tests.device.scan_pairs import ACTA, EVENTS, IMPOSSIBLE, INCOMPLETE, REFUSA
 from wire.acta import Acta, Incomplete, Refusal
 
 PROMISES = {Signal.KEPT, Signal.KEPT_BEFORE, Signal.KEPT_DOUBTFUL, Signal.NEXT_PART}
-VERDICTS = [ACTA, INCOMPLETE, REFUSAL, None]
+VERDICTS: list[Acta | Incomplete | Refusal | None] = [ACTA, INCOMPLETE, REFUSAL, None]
 PAYLOADS = [(), ("a",), ("b",), ("a", "b")]
 VERDICT_AFTER_MS_MAX = 10_000
 """Nobody waits longer for a verdict (unit.md)."""

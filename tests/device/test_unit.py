@@ -10,7 +10,8 @@ from device.log import Event
 from device.scan import SEARCH_MS_MAX, VERDICT_MS
 from device.signals import Signal
 from sim.body import EXPOSURE_MS
-from tests.device.world import BR_PARTS, World, acta, leaves, picture, world
+from tests.device.world import World, acta, leaves, picture, world
+from tests.wire.samples import BR_PARTS
 from wire.record import Mode
 from wire.topics import Leaf
 
@@ -31,11 +32,11 @@ def test_everything_kept_is_receipted_in_the_end(here: World) -> None:
 def test_the_first_light_comes_with_the_press_and_the_verdict_with_the_first_look(here: World) -> None:
     here.lay_and_press(acta())
     here.clock.run(0)
-    assert here.shown[-1] is Signal.SEARCHING
+    assert here.shown[-1:] == [Signal.SEARCHING]
     here.clock.run(EXPOSURE_MS)
-    assert here.shown[-1] is Signal.KEPT
+    assert here.shown[-1:] == [Signal.KEPT]
     here.clock.run(VERDICT_MS + 100)
-    assert here.shown[-1] is Signal.IDLE
+    assert here.shown[-1:] == [Signal.IDLE]
 
 
 def test_a_record_says_what_was_seen_and_when(here: World) -> None:
@@ -159,8 +160,8 @@ def test_the_card_tells_nothing_of_what_was_seen(here: World) -> None:
         here.scan(acta(mesa))
     here.scan(FOREIGN)
     here.scan(FOREIGN)
-    centro, mesa = acta(1).split(".")[:2]
-    telling = [acta(1), f"{centro}.{mesa}", centro, "7,7,7,7", FOREIGN, "cinema", here.settings.profile.id]
+    centro, number = acta(1).split(".")[:2]
+    telling = [acta(1), f"{centro}.{number}", centro, "7,7,7,7", FOREIGN, "cinema", here.settings.profile.id]
     for path in here.settings.card.rglob("*"):
         content = path.read_bytes() if path.is_file() else b""
         assert [text for text in telling if text.encode() in content or text in path.name] == []

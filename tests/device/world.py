@@ -25,7 +25,6 @@ from sim import deployment
 from sim.clock import DATE, SteppedClock
 from sim.fleet import SimUnit
 from sim.link import Exchange, Publication
-from tests.wire.samples import BR_PARTS
 from wire import note
 from wire.envelope import Envelope, context, split
 from wire.log import line
@@ -34,7 +33,6 @@ from wire.topics import Leaf, parse
 
 VE = "ve-2024-presidential"
 BR = "br-bu-1.5"
-PART_1, PART_2 = BR_PARTS
 
 SETTLED_MS_MAX = 3_600_000
 
@@ -135,8 +133,10 @@ class World:
 
     def settle(self, limit_ms: int = SETTLED_MS_MAX) -> bool:
         """Lets time pass until every record and picture is receipted; whether that came to be."""
-        receipts = self.settings.receipts
-        return self.clock.run_until(lambda: self.unit.unit.store.waiting_count(receipts) == 0, limit_ms)
+        end, store = self.clock.ms() + limit_ms, self.unit.unit.store
+        while store.waiting_count(self.settings.receipts) and self.clock.ms() < end:
+            self.clock.run(1_000)
+        return store.waiting_count(self.settings.receipts) == 0
 
     def records(self) -> list[Record]:
         """The records on the card, in the order of their chain, opened with the hub's key."""
