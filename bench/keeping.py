@@ -23,7 +23,7 @@ from device.store import Store
 from sim import deployment, paper
 from sim.clock import SteppedClock
 
-ROUNDS = 60
+ROUNDS = 200
 PICTURE_BYTES = 1_000_000
 
 

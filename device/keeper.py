@@ -1,6 +1,5 @@
 """The keeper: what was seen becomes a record, signed, sealed, signed again, and written to survive a power cut."""
 
-import hashlib
 from collections.abc import Iterator, Sequence
 
 from device.dates import utc
@@ -60,7 +59,7 @@ class Keeper:
         self.store.recover()
         place, unit = self.store.place(), self._signer.verifier.name
         written = [
-            self.store.write(self._sealing(frame.picture, place, f"picture/{number}"), number)
+            self.store.write(frame.picture, self._sealing(frame.picture, place, f"picture/{number}"), number)
             for number, frame in enumerate(frames)
         ]
         record = Record(
@@ -74,7 +73,10 @@ class Keeper:
             mode=self._mode,
             ms=self._clock.ms(),
             payloads=tuple(payloads),
-            pictures=tuple(_picture(frame) for frame in frames),
+            pictures=tuple(
+                Picture(frame.media, picture.sha256.result(), len(frame.picture))
+                for frame, picture in zip(frames, written, strict=True)
+            ),
             profile=self._profile,
             seq=place.seq,
             unit=unit,
@@ -95,7 +97,3 @@ class Keeper:
     def _sealing(self, content: bytes, place: Place, what: str) -> Iterator[bytes]:
         bound = context(self._signer.verifier.name, place.chain, place.seq, what)
         return sealing(content, self._recipients, bound)
-
-
-def _picture(frame: Frame) -> Picture:
-    return Picture(frame.media, hashlib.sha256(frame.picture).hexdigest(), len(frame.picture))

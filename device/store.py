@@ -213,15 +213,16 @@ class Store:
         place = Place(chain["chain"], last["seq"] + 1, last["hash"]) if last else Place(chain["chain"], 1, NOTHING)
         return chain["id"], place
 
-    def write(self, sealed: Iterable[bytes], number: int) -> "PictureFile":
+    def write(self, picture: bytes, sealed: Iterable[bytes], number: int) -> "PictureFile":
         """Begins to write a picture, to be handed to `keep`: there is time to sign while the card works.
 
         Args:
+            picture: the picture, for its hash.
             sealed: its sealed bytes, in pieces.
             number: which of the record's pictures it is.
         """
         self._on_thread()
-        return PictureFile(self.folder / f"picture-{number}.new", sealed, self._aside)
+        return PictureFile(self.folder / f"picture-{number}.new", picture, sealed, self._aside)
 
     def keep(self, envelope: Note[Envelope], publication: bytes, pictures: Sequence["PictureFile"]) -> None:
         """Keeps a record and its pictures; when this returns they survive a power cut.
@@ -426,13 +427,15 @@ class PictureFile:
     """A sealed picture, hashed here and written by a second thread, which touches this one file and nothing else.
 
     Attributes:
-        named: the picture's name.
+        sha256: comes first: the hash of the picture itself.
+        named: the sealed picture's name.
         durable: comes when it survives a power cut, or could not be written.
     """
 
-    def __init__(self, path: Path, sealed: Iterable[bytes], aside: ThreadPoolExecutor) -> None:
+    def __init__(self, path: Path, picture: bytes, sealed: Iterable[bytes], aside: ThreadPoolExecutor) -> None:
         pieces: SimpleQueue[bytes] = SimpleQueue()
         digest, size = hashlib.sha256(), 0
+        self.sha256 = aside.submit(lambda: hashlib.sha256(picture).hexdigest())
         self.durable = aside.submit(_write_pieces, path, pieces)
         try:
             for piece in sealed:

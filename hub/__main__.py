@@ -9,13 +9,10 @@ from pathlib import Path
 import msgspec
 
 from hub import count, settings
-from hub.intake import Intake
-from hub.keys import Keys
 from hub.ledger import Ledger
 from hub.log import Event, to_stderr
 from hub.mqtt import Link
-from hub.pictures import Pictures
-from hub.register import Register
+from hub.running import about, opened
 from hub.settings import Settings
 from wire.errors import TestigoError
 
@@ -41,35 +38,23 @@ def main() -> int:
 
 
 def _run(chosen: Settings) -> None:
-    keys = Keys.read(chosen.keys, chosen.name)
-    register = Register(chosen.register, to_stderr)
-    with Ledger.opened(chosen.database, _about(chosen), write=True) as ledger:
-        intake = Intake(
-            deployment=chosen.deployment,
-            ledger=ledger,
-            pictures=Pictures(chosen.pictures),
-            keys=keys,
-            register=register,
-            profile=chosen.profile,
-            now=lambda: int(time.time()),
-            log=to_stderr,
-        )
+    with opened(chosen, lambda: int(time.time()), to_stderr, in_two=True) as intake:
         link = Link(chosen, intake.take, to_stderr)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: link.stop())
-        to_stderr(Event.STARTED, hub=chosen.name, deployment=chosen.deployment, units=len(register()))
+        to_stderr(Event.STARTED, hub=chosen.name, deployment=chosen.deployment, units=len(intake.register()))
         link.run()
     to_stderr(Event.STOPPED)
 
 
 def _totals(chosen: Settings, *, as_json: bool) -> None:
-    with Ledger.opened(chosen.database, _about(chosen), write=False) as ledger, ledger.transaction():
+    with Ledger.opened(chosen.database, about(chosen), write=False) as ledger, ledger.transaction():
         counted = count.count(ledger, chosen.profile)
     print(msgspec.json.encode(counted).decode("utf-8") + "\n" if as_json else count.text(counted), end="")
 
 
 def _export(chosen: Settings, file: Path, *, force: bool) -> None:
-    with Ledger.opened(chosen.database, _about(chosen), write=False) as ledger, ledger.transaction():
+    with Ledger.opened(chosen.database, about(chosen), write=False) as ledger, ledger.transaction():
         written = count.export(ledger, chosen.profile, file, force=force)
     print(f"{file}: {written} rows")
 

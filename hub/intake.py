@@ -24,18 +24,19 @@ from dataclasses import dataclass
 
 import msgspec
 
+from hub.examine import Examined, Examiner, check_unit
 from hub.keys import Keys
-from hub.ledger import Chain, Kept, Ledger, Outcome, Picture, Place, Read, reading_of
+from hub.ledger import Chain, Kept, Ledger, Picture, Place
 from hub.log import Event
 from hub.pictures import Pictures
+from hub.second import Second, Task
 from wire import note
-from wire.acta import Acta, Incomplete, Profile, Refusal
-from wire.envelope import CHUNK_BYTES, Envelope, Sealed, context, join, split
+from wire.acta import Profile
+from wire.envelope import CHUNK_BYTES, Sealed, join
 from wire.errors import MalformedError, TheirFault
 from wire.log import Log
-from wire.note import Note, Verifier
+from wire.note import Verifier
 from wire.receipt import CHUNKS_MAX, EXTRAS_MAX, MISSING_MAX, Extra, Holding, Missing, Receipt, Refused
-from wire.record import Mode, Record
 from wire.topics import FROM_UNITS, Leaf, Topic, parse
 
 ANSWERED_REFUSALS_MAX = 200
@@ -47,21 +48,12 @@ REFUSALS_OF_A_UNIT_MAX = 256
 REFUSALS_MAX = 65536
 """How many refusals are kept in all: names of units that do not exist are free."""
 
+SHARED_MIN = 32
+"""From how many publications at once it is worth handing half of them to the second process."""
+
 _WORDS_MAX = 400
 _STEP = 256
 """How many places of a chain are looked at in one go."""
-
-
-class WrongTopicError(TheirFault):
-    """The note is a unit's, the topic another's."""
-
-    why = "wrong-topic"
-
-
-class RecordMismatchError(TheirFault):
-    """The record is not of its envelope's place, or names another number of pictures."""
-
-    why = "record-mismatch"
 
 
 class ForkError(TheirFault):
@@ -91,6 +83,7 @@ class Intake:
         profile: reads payloads.
         now: tells the hub's clock, seconds since 1970 UTC.
         log: where to tell what happened.
+        second: a process that examines half of what comes at once; without one it is all done here.
     """
 
     def __init__(
@@ -104,6 +97,7 @@ class Intake:
         profile: Profile,
         now: Callable[[], int],
         log: Log,
+        second: Second | None = None,
     ) -> None:
         self.deployment = deployment
         self.ledger = ledger
@@ -113,6 +107,8 @@ class Intake:
         self.profile = profile
         self.now = now
         self.log = log
+        self.second = second
+        self.examiner = Examiner(keys.opener, profile)
 
     def take(self, batch: Sequence[tuple[str, bytes]]) -> Answers:
         """Takes a batch of publications, each with its topic.
@@ -122,15 +118,6 @@ class Intake:
             of a publication is answered with the same bytes, until more is held of its chain.
         """
         return _Batch(self).take(batch)
-
-
-@dataclass(frozen=True, slots=True)
-class _Offer:
-    """A publication whose envelope holds (checks 1 to 5)."""
-
-    envelope: Note[Envelope]
-    note: bytes
-    sealed: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +138,8 @@ class _Batch:
         self._now = intake.now()
         self._key_id = f" {intake.keys.signer.verifier.key_id.hex()}"
         self._dropped = 0
-        self._offers: dict[tuple[str, str], list[_Offer]] = defaultdict(list)
+        self._offers: dict[tuple[str, str], list[Examined]] = defaultdict(list)
+        self._came: list[tuple[str, bytes]] = []
         self._chunks: list[_Chunk] = []
         self._asked: set[tuple[str, str]] = set()
         self._grown: set[tuple[str, str]] = set()
@@ -162,6 +150,12 @@ class _Batch:
     def take(self, batch: Sequence[tuple[str, bytes]]) -> Answers:
         for topic, publication in batch:
             self._sort(parse(topic), publication)
+        for (unit, publication), outcome in zip(self._came, self._examined(), strict=True):
+            if isinstance(outcome, TheirFault):
+                self._refuse(unit, publication, outcome)
+            else:
+                envelope = outcome.envelope.statement
+                self._offers[envelope.unit, envelope.chain].append(outcome)
         with self._ledger.transaction():
             chains = self._ledger.chains(self._offers.keys() | self._asked)
             self._keep(chains)
@@ -194,19 +188,33 @@ class _Batch:
                     self._chunks.append(_Chunk(topic, publication))
                 case Leaf.HOLDING:
                     holding = note.read(publication, Holding, self._trusted).statement
-                    _check_unit(holding.unit, topic)
+                    check_unit(holding.unit, topic.unit)
                     self._asked.add((holding.unit, holding.chain))
                 case _:
-                    text, sealed = split(publication)
-                    envelope = note.read(text, Envelope, self._trusted)
-                    _check_unit(envelope.statement.unit, topic)
-                    envelope.statement.check(sealed)
-                    offer = _Offer(envelope, text, sealed)
-                    self._offers[envelope.statement.unit, envelope.statement.chain].append(offer)
+                    self._came.append((topic.unit, publication))
         except TheirFault as fault:
             self._refuse(topic.unit, publication, fault)
 
-    # Checks 6 to 9
+    def _examined(self) -> list[Examined | TheirFault]:
+        """What the publications say by themselves (checks 2 to 5 and 7 to 9), half of them by the second process."""
+        second, came = self._intake.second, self._came
+        half = len(came) // 2 if second and len(came) >= SHARED_MIN and second.is_ready() else 0
+        begun = half > 0 and second is not None and second.begin([self._task(*each) for each in came[:half]])
+        rest = [self._examine(*each) for each in came[half:]]
+        first = second.end() if begun and second else None
+        return (first if first is not None else [self._examine(*each) for each in came[:half]]) + rest
+
+    def _task(self, unit: str, publication: bytes) -> Task:
+        verifier = self._trusted.get(unit)
+        return unit, publication, str(verifier) if verifier else ""
+
+    def _examine(self, unit: str, publication: bytes) -> Examined | TheirFault:
+        try:
+            return self._intake.examiner.examine(unit, publication, self._trusted)
+        except TheirFault as fault:
+            return fault
+
+    # Check 6
 
     def _keep(self, chains: Mapping[tuple[str, str], Chain]) -> None:
         kept: list[Kept] = []
@@ -221,7 +229,7 @@ class _Batch:
         self._grown |= {key for key, chain in chains.items() if not chain.state.endswith(self._key_id)}
         self._alarm_conflicts(kept)
 
-    def _of_chain(self, chain: Chain, offers: Iterable[_Offer]) -> list[Kept]:
+    def _of_chain(self, chain: Chain, offers: Iterable[Examined]) -> list[Kept]:
         """What is new of a chain; copies and forks among it are answered as such."""
         offers = list(offers)
         held: dict[int, dict[str, tuple[bool, str]]] = defaultdict(dict)
@@ -235,14 +243,12 @@ class _Batch:
             stray = known[0] if known else any(not each_stray for each_stray, _ in beside.values())
             if stray:
                 self._refuse_fork(chain, envelope.seq, offer.note, offer.sealed, alarm=known is None)
-            # What could not be opened once is tried again with each copy, for the reason to be given again.
-            read, fault = (None, None) if known and not known[1] else self._opened(offer)
-            if fault and not stray:
-                self._refuse(chain.unit, join(offer.note, offer.sealed), fault)
+            if offer.fault and not stray:
+                self._refuse(chain.unit, join(offer.note, offer.sealed), offer.fault)
             if known:
                 self._copies += 1
                 continue
-            why = fault.why if fault else ""
+            why = offer.fault.why if offer.fault else ""
             beside[hash_] = (stray, why)
             kept.append(
                 Kept(
@@ -255,46 +261,10 @@ class _Batch:
                     offer.note,
                     offer.sealed,
                     envelope.pictures,
-                    read,
+                    offer.read,
                 )
             )
         return kept
-
-    def _opened(self, offer: _Offer) -> tuple[Read | None, TheirFault | None]:
-        envelope = offer.envelope.statement
-        place = (envelope.unit, envelope.chain, envelope.seq)
-        try:
-            opened = self._intake.keys.opener.open(offer.sealed, context(*place, "record"))
-            record = note.read(opened, Record, {envelope.unit: self._trusted[envelope.unit]}).statement
-            if (record.unit, record.chain, record.seq, len(record.pictures)) != (*place, len(envelope.pictures)):
-                raise RecordMismatchError(
-                    f"envelope {envelope.seq}: the record in it is of another place or has other pictures: drop it"
-                )
-        except TheirFault as fault:
-            return None, fault
-        outcome, mesa, words = self._outcome(record)
-        payloads = msgspec.json.encode(record.payloads).decode("utf-8")
-        return Read(outcome, mesa, reading_of(record.payloads), words, payloads, opened), None
-
-    def _outcome(self, record: Record) -> tuple[Outcome, str, str]:
-        """What may become of a record: its outcome, its mesa if it has one, and why it does not count."""
-        profile = self._intake.profile
-        if record.mode is not Mode.LIVE:
-            return Outcome.TRAINING, "", ""
-        if not record.payloads:
-            return Outcome.UNREAD, "", "no QR code was read"
-        if record.profile != profile.id:
-            return Outcome.UNREAD, "", f"read by the profile {record.profile}, this hub's is {profile.id}"
-        match profile.read(record.payloads):
-            case Refusal() as refusal:
-                return Outcome.UNREAD, "", str(refusal)
-            case Incomplete() as incomplete:
-                return Outcome.INCOMPLETE, "", str(incomplete)
-            case Acta() as acta if not record.doubt:
-                return Outcome.ACTA, acta.mesa, ""
-            case Acta():
-                doubt = "".join(each if each.isprintable() else "?" for each in record.doubt)
-                return Outcome.UNREAD, "", f"the unit doubts it: {doubt}"
 
     def _follow(self, chain: Chain) -> None:
         """Moves a chain on over every envelope that follows, and tells those apart that do not."""
@@ -418,11 +388,6 @@ class _Batch:
             log(Event.TOPIC_UNKNOWN, count=self._dropped)
         if self._kept or self._chunks_kept or self._copies:
             log(Event.KEPT, envelopes=self._kept, chunks=self._chunks_kept, copies=self._copies)
-
-
-def _check_unit(unit: str, topic: Topic) -> None:
-    if unit != topic.unit:
-        raise WrongTopicError(f"a note of {unit} on a topic of {topic.unit}: publish it on its own topic")
 
 
 def _chunk_bytes(picture: Sealed, number: int) -> int:

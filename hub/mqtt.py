@@ -1,8 +1,8 @@
 """The hub's link to its broker: MQTT 5, a lasting session, and an acknowledgement only for what is durable.
 
-paho's thread does one thing: it puts what came into an inbox. This module's one thread, the ledger's, takes it out in
-batches. An exception in one of paho's callbacks would end its thread without a word, so nothing in them can raise.
-Every connection has a paho client of its own: what an old one still held in memory cannot be acknowledged or sent on
+One thread does all: it reads a batch, has it taken, answers, acknowledges, and reads on. A second one of paho's would
+compete for the interpreter and for the socket. What is not read yet waits in TCP, so nothing piles up here. Every
+connection has a paho client of its own: what an old one still held in memory cannot be acknowledged or sent on
 a new one. The broker delivers again what was not acknowledged, and copies are harmless.
 """
 
@@ -11,8 +11,7 @@ import socket
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
-from queue import Empty, SimpleQueue
-from threading import Semaphore
+from select import select
 from time import monotonic
 from typing import Any
 
@@ -37,6 +36,9 @@ KEEPALIVE_SECONDS = 30
 _CONNECT_SECONDS = 10
 _WAIT_SECONDS_FIRST = 1.0
 _WAIT_SECONDS_MAX = 30.0
+_MISC_SECONDS = 1.0
+"""How often, at least, paho looks after the keepalive."""
+
 _LINGERS_MAX = 20
 """How many times over a batch lingers when one publication follows another."""
 
@@ -51,33 +53,6 @@ class _Came:
     number: int
     topic: str
     content: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class _Up:
-    """Connected, and subscribed."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Refused:
-    """The broker said no; the connection ends."""
-
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Down:
-    """The connection has ended."""
-
-    why: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Stop:
-    """The hub is asked to end."""
-
-
-_Word = _Came | _Up | _Refused | _Down | _Stop
 
 
 class Link:
@@ -96,118 +71,104 @@ class Link:
         self._settings = settings
         self._take = take
         self._log = log
-        # Unlike queue.Queue it may be put into by a signal's function; `_room` bounds it.
-        self._inbox: SimpleQueue[_Word] = SimpleQueue()
-        self._window = 2 * settings.batch
-        # The receive maximum alone does not bound what comes: Mosquitto 2.0.11 keeps it only until the first
-        # acknowledgement, and then sends all it has (measured). So paho's thread waits, and TCP holds the broker back.
-        self._room = Semaphore(self._window)
-        self._closing = False
+        self._told, self._tell = socket.socketpair()
         self._stopping = False
         self._tls = _tls(settings) if settings.broker.tls else None
+        self._batch: list[_Came] = []
+        self._ended = ""
         self._came_up = False
 
     def stop(self) -> None:
         """Asks `run` to end after the batch at hand; may be called from a signal's function."""
-        self._inbox.put(_Stop())
+        self._stopping = True
+        self._tell.send(b"!")
 
     def run(self) -> None:
         """Connects, takes batches, and connects again, until it is asked to stop."""
         failures = 0
         while not self._stopping:
-            self._came_up = False
-            why = self._one_connection()
+            self._ended, self._came_up, self._batch = "", False, []
+            self._one_connection()
             if self._stopping:
                 return
             failures = 0 if self._came_up else failures + 1
             # Full jitter: hubs and units that a broker's restart has cut off do not come back all at once.
             wait = random.uniform(0, min(_WAIT_SECONDS_MAX, _WAIT_SECONDS_FIRST * 2 ** min(failures, 8)))  # noqa: S311
-            self._log(Event.LINK_DOWN, why=why, seconds=round(wait, 1))
-            self._rest(wait)
+            self._log(Event.LINK_DOWN, why=self._ended, seconds=round(wait, 1))
+            select([self._told], [], [], wait)
 
-    def _rest(self, seconds: float) -> None:
-        """Waits, unless asked to stop: nothing else can come while there is no connection."""
+    def _one_connection(self) -> None:
+        """From connecting to the end of the connection; `_ended` says why it ended."""
+        broker = self._settings.broker
+        client = self._client()
         try:
-            self._stopping = isinstance(self._inbox.get(timeout=seconds), _Stop)
-        except Empty:
-            pass
-
-    def _drain(self) -> None:
-        """Drops what an ended connection left in the inbox: it was not acknowledged, and comes again."""
-        while not self._inbox.empty():
-            self._stopping |= isinstance(self._inbox.get(), _Stop)
-
-    def _one_connection(self) -> str:
-        """From connecting to the end of the connection; returns why it ended."""
-        try:
-            client = self._client()
             client.connect(
-                self._settings.broker.host,
-                self._settings.broker.port,
-                keepalive=KEEPALIVE_SECONDS,
-                clean_start=False,
-                properties=self._connect_properties(),
+                broker.host, broker.port, KEEPALIVE_SECONDS, clean_start=False, properties=self._connect_properties()
             )
-        except (OSError, ValueError) as error:  # paho says ValueError of a host that cannot be one
-            return str(error)
-        self._room, self._closing = Semaphore(self._window), False
-        client.loop_start()
-        try:
-            return self._serve(client)
+            while not self._ended and not self._stopping:
+                self._fill(client)
+                self._answer(client)
+            client.disconnect()
+            self._send_rest(client)
+        except Exception as error:  # noqa: BLE001  whatever paho makes of what came in ends the connection, not the hub
+            self._end(f"{type(error).__name__}: {error}")
         finally:
-            self._closing = True
-            self._room.release()  # paho's thread may be waiting for room
-            client.disconnect()  # sent behind the answers and acknowledgements
-            client.loop_stop()
-            self._drain()
+            plug = client.socket()
+            if plug is not None:
+                plug.close()
 
-    def _serve(self, client: paho.Client) -> str:
-        while True:
-            batch: list[_Came] = []
-            end = self._fill(batch)
-            if batch:
-                answers = self._take([(each.topic, each.content) for each in batch])
-                if not isinstance(end, _Down):
-                    for topic, answer in answers:
-                        client.publish(topic, answer, qos=1)
-                    for each in batch:
-                        client.ack(each.number, 1)
-            match end:
-                case _Stop():
-                    self._stopping = True
-                    return "asked to stop"
-                case _Down(why):
-                    return why
-                case _Refused(why):
-                    self._log(Event.BROKER_REFUSED, why=why)
-                    client.disconnect()
-                case _Up():
-                    self._came_up = True
-                    self._log(Event.LINK_UP)
-                case _:
-                    pass
+    def _fill(self, client: paho.Client) -> None:
+        """Fills a batch, waiting for its first and a little for each next.
 
-    def _fill(self, batch: list[_Came]) -> _Word | None:
-        """Fills a batch, waiting for its first and a little for each next; returns what else came and ended it.
-
-        Nobody waits long for a receipt, but where much comes at once batches are full: paho's thread reads much
-        faster while this one does not compete with it for the interpreter.
+        Nobody waits long for a receipt, but where much comes at once batches are full. What is not read waits in TCP.
         """
         linger = self._settings.linger_ms / 1000
-        wait: float | None = None
         last = 0.0
-        while len(batch) < self._settings.batch:
-            try:
-                word = self._inbox.get(timeout=wait)
-            except Empty:
-                break
-            if not isinstance(word, _Came):
-                return word
-            self._room.release()
-            batch.append(word)
-            last = last or monotonic() + _LINGERS_MAX * linger
-            wait = min(linger, max(0.0, last - monotonic()))
-        return None
+        while not self._ended and len(self._batch) < self._settings.batch:
+            plug: Any = client.socket()
+            buffered = self._tls is not None and plug.pending() > 0
+            wait = 0.0 if buffered else min(linger, max(0.0, last - monotonic())) if self._batch else _MISC_SECONDS
+            readable, writable, _ = select([plug, self._told], [plug] if client.want_write() else [], [], wait)
+            if self._told in readable:
+                return
+            if writable:
+                client.loop_write()
+            if plug in readable or buffered:
+                self._read(client)
+            elif self._batch:
+                return
+            if not self._batch:
+                client.loop_misc()
+            elif not last:
+                last = monotonic() + _LINGERS_MAX * linger
+
+    def _read(self, client: paho.Client) -> None:
+        """Reads on while reading brings something, to the end of the batch."""
+        before = -1
+        while before < len(self._batch) < self._settings.batch and not self._ended:
+            before = len(self._batch)
+            if client.loop_read() != paho.MQTT_ERR_SUCCESS:
+                self._end("the connection was lost")
+
+    def _answer(self, client: paho.Client) -> None:
+        """Has the batch taken; what it answers is published, and only then it is acknowledged."""
+        batch, self._batch = self._batch, []
+        if not batch:
+            return
+        answers = self._take([(each.topic, each.content) for each in batch])
+        for topic, answer in answers:
+            client.publish(topic, answer, qos=1)
+        for each in batch:
+            client.ack(each.number, 1)
+        client.loop_misc()
+
+    def _send_rest(self, client: paho.Client) -> None:
+        """Gives what is still to be sent a moment to go."""
+        plug = client.socket()
+        end = monotonic() + _CONNECT_SECONDS
+        while plug is not None and client.want_write() and monotonic() < end:
+            select([], [plug], [], 1.0)
+            client.loop_write()
 
     def _client(self) -> paho.Client:
         broker = self._settings.broker
@@ -220,7 +181,7 @@ class Link:
         )
         client.connect_timeout = _CONNECT_SECONDS
         client.max_queued_messages_set(_UNSENT_MAX)
-        client.max_inflight_messages_set(self._window)
+        client.max_inflight_messages_set(_UNSENT_MAX)
         if broker.username:
             client.username_pw_set(broker.username, broker.password)
         if self._tls:
@@ -238,14 +199,14 @@ class Link:
         # How large a publication may be is for the broker to say to all (its `max_packet_size`): asked by one
         # subscriber, Mosquitto 2.0.11 drops what is larger and never takes it out of that subscriber's window, which so
         # fills up and stands still (measured).
-        properties.ReceiveMaximum = self._window
+        properties.ReceiveMaximum = 2 * self._settings.batch
         return properties
 
-    # What follows is called by paho's thread.
+    # What follows is called by paho, within `connect`, `_read` and `loop_misc`.
 
     def _on_connect(self, client: paho.Client, _user: Any, _flags: Any, reason: ReasonCode, _more: Any) -> None:
         if reason.is_failure:
-            self._inbox.put(_Refused(str(reason)))
+            self._refused(str(reason))
             return
         options = SubscribeOptions(qos=1, retainHandling=SubscribeOptions.RETAIN_DO_NOT_SEND)
         client.subscribe([(subscription(self._settings.deployment, leaf), options) for leaf in FROM_UNITS])
@@ -253,21 +214,32 @@ class Link:
     def _on_subscribe(self, _client: Any, _user: Any, _number: int, reasons: list[ReasonCode], _more: Any) -> None:
         answered = zip(FROM_UNITS, reasons, strict=False)
         refused = [f"{leaf.value}: {reason}" for leaf, reason in answered if reason.is_failure]
-        self._inbox.put(_Refused(f"subscription to {', '.join(refused)}") if refused else _Up())
+        if refused:
+            self._refused(f"subscription to {', '.join(refused)}")
+        else:
+            self._came_up = True
+            self._log(Event.LINK_UP)
+
+    def _refused(self, why: str) -> None:
+        self._log(Event.BROKER_REFUSED, why=why)
+        self._end(f"the broker refuses: {why}")
 
     def _on_publication(self, _client: paho.Client, _user: Any, came: paho.MQTTMessage) -> None:
-        # With QoS 0 nothing bounds what comes, and nobody promised that it would: units publish with QoS 1.
-        if came.qos != 1 or self._closing:
+        # With QoS 0 nobody promised that it would come: units publish with QoS 1.
+        if came.qos != 1:
             return
-        self._room.acquire()
         try:
             topic = came.topic
         except UnicodeDecodeError:
             topic = ""  # nobody's: the intake drops it
-        self._inbox.put(_Came(came.mid, topic, bytes(came.payload)))
+        self._batch.append(_Came(came.mid, topic, bytes(came.payload)))
 
     def _on_disconnect(self, _client: paho.Client, _user: Any, _flags: Any, reason: ReasonCode, _more: Any) -> None:
-        self._inbox.put(_Down(str(reason)))
+        self._end("the connection was lost" if reason.getName() == "Unspecified error" else str(reason))
+
+    def _end(self, why: str) -> None:
+        """The connection ends, for the first reason given."""
+        self._ended = self._ended or why
 
 
 def _send_at_once(_client: paho.Client, _user: Any, sock: Any) -> None:

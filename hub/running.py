@@ -1,5 +1,6 @@
 """The hub put together: settings, keys, register, ledger and pictures, as the intake that all programs use."""
 
+import contextlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -8,6 +9,7 @@ from hub.keys import Keys
 from hub.ledger import Ledger
 from hub.pictures import Pictures
 from hub.register import Register
+from hub.second import Second
 from hub.settings import Settings
 from wire.log import Log
 
@@ -18,19 +20,24 @@ def about(settings: Settings) -> dict[str, str]:
 
 
 @contextmanager
-def opened(settings: Settings, now: Callable[[], int], log: Log) -> Iterator[Intake]:
+def opened(settings: Settings, now: Callable[[], int], log: Log, *, in_two: bool = False) -> Iterator[Intake]:
     """The hub's intake, with its ledger open.
 
     Args:
         settings: the hub's.
         now: tells the hub's clock, seconds since 1970 UTC.
         log: where to tell what happened.
+        in_two: whether a second process shares the work, which is worth it where thousands of records come at once.
 
     Raises:
         OurFault: keys, register or ledger cannot be used.
     """
     keys, register = Keys.read(settings.keys, settings.name), Register(settings.register, log)
-    with Ledger.opened(settings.database, about(settings), write=True) as ledger:
+    second = Second(settings.keys, settings.name, settings.profile.id) if in_two else None
+    with (
+        contextlib.closing(second) if second else contextlib.nullcontext(),
+        Ledger.opened(settings.database, about(settings), write=True) as ledger,
+    ):
         yield Intake(
             deployment=settings.deployment,
             ledger=ledger,
@@ -40,4 +47,5 @@ def opened(settings: Settings, now: Callable[[], int], log: Log) -> Iterator[Int
             profile=settings.profile,
             now=now,
             log=log,
+            second=second,
         )

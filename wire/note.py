@@ -104,7 +104,7 @@ class Verifier:
             raise MalformedError(f"the key of {self.name} is not in its one DER form (uncompressed): write it anew")
         return key
 
-    @property
+    @functools.cached_property
     def key_id(self) -> bytes:
         """Four bytes that tell keys of one name apart (C2SP signed-note, type 0x02)."""
         return hashlib.sha256(self.spki).digest()[:4]

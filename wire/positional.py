@@ -121,11 +121,11 @@ class Positional(
             wanted = len(self._owners) if section.counts == "votes" else 1
             if len(texts) != wanted:
                 return Refusal(self.id, f"{wanted}", f"{len(texts)} counts of {section.counts}")
-            for position, item in enumerate(texts, start=1):
-                if not COUNT.fullmatch(item):
-                    what = f"no plain number as count {position} of {section.counts}"
-                    return Refusal(self.id, "numbers without sign or leading zero", what)
-            counts[section.counts] = [int(item) for item in texts]
+            if not all(map(COUNT.fullmatch, texts)):
+                position = next(place for place, item in enumerate(texts, start=1) if not COUNT.fullmatch(item))
+                what = f"no plain number as count {position} of {section.counts}"
+                return Refusal(self.id, "numbers without sign or leading zero", what)
+            counts[section.counts] = list(map(int, texts))
             return None
         if len(texts) != len(section.fields):
             names = ", ".join(field.name for field in section.fields)

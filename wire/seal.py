@@ -10,6 +10,7 @@ authenticated. docs/wire.md is the specification.
 """
 
 import base64
+import functools
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -61,7 +62,7 @@ class Recipient:
                 f"seal key of {self.name}: nothing can be sealed to this point: copy it whole"
             ) from error
 
-    @property
+    @functools.cached_property
     def key_id(self) -> bytes:
         """Eight bytes that tell a recipient which slot is its own."""
         return hashlib.sha256(self.public).digest()[:_KEY_ID_BYTES]

@@ -13,9 +13,9 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from device.mqtt import MqttLink
 from device.ports import Acknowledged, BodyEvent, Delivered, Link, LinkDown, LinkUp
+from sim.broker import Broker
 from sim.clock import SteppedClock
 from sim.link import Exchange, Publication
-from sim.broker import Broker
 from wire.settings import Broker as Address
 from wire.topics import Leaf, Topic
 
