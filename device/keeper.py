@@ -74,7 +74,7 @@ class Keeper:
             ms=self._clock.ms(),
             payloads=tuple(payloads),
             pictures=tuple(
-                Picture(frame.media, picture.sha256.result(), len(frame.picture))
+                Picture(frame.media, picture.sha256, len(frame.picture))
                 for frame, picture in zip(frames, written, strict=True)
             ),
             profile=self._profile,

@@ -427,7 +427,7 @@ class PictureFile:
     """A sealed picture, hashed here and written by a second thread, which touches this one file and nothing else.
 
     Attributes:
-        sha256: comes first: the hash of the picture itself.
+        sha256: the hash of the picture itself.
         named: the sealed picture's name.
         durable: comes when it survives a power cut, or could not be written.
     """
@@ -435,7 +435,6 @@ class PictureFile:
     def __init__(self, path: Path, picture: bytes, sealed: Iterable[bytes], aside: ThreadPoolExecutor) -> None:
         pieces: SimpleQueue[bytes] = SimpleQueue()
         digest, size = hashlib.sha256(), 0
-        self.sha256 = aside.submit(lambda: hashlib.sha256(picture).hexdigest())
         self.durable = aside.submit(_write_pieces, path, pieces)
         try:
             for piece in sealed:
@@ -445,6 +444,7 @@ class PictureFile:
         finally:
             pieces.put(b"")
         self.named = Sealed(digest.hexdigest(), size)
+        self.sha256 = hashlib.sha256(picture).hexdigest()
 
 
 def _write_pieces(path: Path, pieces: "SimpleQueue[bytes]") -> None:

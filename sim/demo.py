@@ -26,6 +26,7 @@ from sim.broker import Broker, find_mosquitto
 from wire import profiles
 from wire.acta import Acta
 from wire.errors import TestigoError
+from wire.log import facts
 
 PROFILE = "ve-2024-presidential"
 UNITS = 3
@@ -199,7 +200,7 @@ class Tail:
     def follow(self, progress: Progress) -> None:
         """Takes in what was written since the last time."""
         for line in self._log:
-            words = dict(word.partition("=")[::2] for word in line.split())
+            words = facts(line)
             match words.get("event"):
                 case "kept":
                     progress.kept = int(words["seq"])
@@ -209,6 +210,8 @@ class Tail:
                     progress.link = "up"
                 case "link-down":
                     progress.link = "down"
+                case _:
+                    pass
         for line in self._hands:
             said = json.loads(line)
             progress.done = progress.done or "done" in said

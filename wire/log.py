@@ -5,6 +5,7 @@ Never a vote, a payload, a mesa, a name of a person or a secret.
 """
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
@@ -26,20 +27,27 @@ class Happening:
     meaning: str
 
 
+_FACT = re.compile(r'([a-z0-9_]+)=("(?:[^"\\]|\\.)*"|[^ ]*)')
+
 Log = Callable[..., None]
 """Writes one line: the event first, then its facts by name."""
 
 
-def line(event: Enum, seconds: int, facts: dict[str, str | int | float]) -> str:
+def line(event: Enum, seconds: int, said: dict[str, str | int | float]) -> str:
     """One log line (logfmt).
 
     Args:
         event: a member of an Enum whose values are `Happening`.
         seconds: the believed date, seconds since 1970 UTC.
-        facts: what else to say; text is quoted as JSON where it needs to be.
+        said: what else to say; text is quoted as JSON where it needs to be.
     """
-    words = {"ts": seconds, "level": event.value.level.value, "event": event.name.lower().replace("_", "-"), **facts}
+    words = {"ts": seconds, "level": event.value.level.value, "event": event.name.lower().replace("_", "-"), **said}
     return " ".join(f"{name}={_plain(word)}" for name, word in words.items())
+
+
+def facts(line: str) -> dict[str, str]:
+    """What a log line says, by name: the way back from `line`."""
+    return {name: json.loads(text) if text.startswith('"') else text for name, text in _FACT.findall(line)}
 
 
 def _plain(word: str | float) -> str:

@@ -115,7 +115,7 @@ def test_on_a_card_without_room_nothing_is_announced_until_there_is_some(tmp_pat
             whole(made)
             made.unit.cut_power()
         finally:
-            subprocess.run(["umount", card], check=True)
+            subprocess.run(["umount", "--lazy", card], check=True)
 
 
 def fill(made: World) -> list[Signal]:

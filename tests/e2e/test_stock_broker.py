@@ -170,7 +170,7 @@ def test_receipts_doubled_and_reordered_change_nothing(world: MakeWorld, sheets:
     topic = str(Topic(NAME, here.name, Leaf.RECEIPT))
     seen: list[bytes] = []
     with client(here, "echo") as echo:
-        echo.on_message = lambda _client, _user, came: seen.append(came.payload)
+        echo.on_message = lambda _client, _user, came: seen.append(bytes(came.payload))
         echo.subscribe(topic, qos=1)
         here.power_on(sheets)
         wait_until(lambda: here.receipted() == SHEETS, "every record is receipted")

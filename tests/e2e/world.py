@@ -16,6 +16,7 @@ from device.settings import read
 from device.store import Store
 from sim import deployment, paper
 from sim.broker import Broker
+from wire.log import facts
 
 SECONDS_MAX = 60
 
@@ -52,7 +53,7 @@ class Program:
     def events(self, name: str) -> list[dict[str, str]]:
         """The log lines of one event, as words by name."""
         lines = self.log.read_text().splitlines() if self.log.exists() else []
-        parsed = [dict(word.partition("=")[::2] for word in line.split()) for line in lines]
+        parsed = [facts(line) for line in lines]
         return [words for words in parsed if words.get("event") == name]
 
     def _end(self, number: signal.Signals) -> int:
