@@ -43,10 +43,10 @@ def make(folder: Path, units: int, port: int, profile: str, mode: str = "live", 
     hub_keys.mkdir(parents=True)
     sign = ec.generate_private_key(ec.SECP256R1())
     seal, escrow = X25519PrivateKey.generate(), X25519PrivateKey.generate()
-    _write_key(hub_keys / "sign.pem", sign)
-    _write_key(hub_keys / "seal.pem", seal)
+    write_key(hub_keys / "sign.pem", sign)
+    write_key(hub_keys / "seal.pem", seal)
     (folder / "escrow").mkdir()
-    _write_key(folder / "escrow" / "seal.pem", escrow)
+    write_key(folder / "escrow" / "seal.pem", escrow)
     hub = KeySigner(HUB, sign).verifier
     recipients = f'''["{Opener(HUB, seal).recipient}", "{Opener("escrow", escrow).recipient}"]'''
     broker = f'[broker]\nhost = "127.0.0.1"\nport = {port}\n'
@@ -56,7 +56,7 @@ def make(folder: Path, units: int, port: int, profile: str, mode: str = "live", 
         home = folder / name
         home.mkdir()
         key = ec.generate_private_key(ec.SECP256R1())
-        _write_key(home / "unit.pem", key)
+        write_key(home / "unit.pem", key)
         register.append(str(KeySigner(name, key).verifier))
         settings[name] = home / "unit.toml"
         settings[name].write_text(
@@ -72,7 +72,8 @@ def make(folder: Path, units: int, port: int, profile: str, mode: str = "live", 
     return Deployment(folder, folder / "hub" / "hub.toml", settings)
 
 
-def _write_key(path: Path, key: PrivateKeyTypes) -> None:
+def write_key(path: Path, key: PrivateKeyTypes) -> None:
+    """Writes a private key as PKCS#8 PEM, readable by its owner only."""
     path.touch(mode=0o600)
     pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     path.write_bytes(pem)

@@ -10,7 +10,7 @@ import device.log
 import hub.log
 from tests.house.pages import log
 from tests.house.tree import modules, parsed
-from wire.log import Level, line
+from wire.log import Level, facts, line
 
 
 @pytest.mark.parametrize("events", [device.log.Event, hub.log.Event], ids=["unit", "hub"])
@@ -54,3 +54,4 @@ def test_whoever_reads_of_an_error_or_warning_learns_what_to_do_or_what_was_done
 def test_a_fact_stays_on_its_line_whatever_it_holds(fact: str | int, written: str) -> None:
     text = line(device.log.Event.LINK_DOWN, 1_722_211_446, {"why": fact})
     assert text == f"ts=1722211446 level=warning event=link-down why={written}"
+    assert facts(text) == {"ts": "1722211446", "level": "warning", "event": "link-down", "why": str(fact)}

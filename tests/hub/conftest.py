@@ -14,7 +14,6 @@ from typing import Any
 
 import psycopg
 import pytest
-from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
@@ -24,6 +23,7 @@ from hub.keys import Keys
 from hub.ledger import Ledger
 from hub.log import Event
 from hub.pictures import Pictures
+from sim.deployment import write_key
 from tests.hub.some_unit import DEPLOYMENT, PROFILE, Publication, SomeUnit, some_opener
 from wire import note, profiles
 from wire.note import Verifier
@@ -75,9 +75,8 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 def make_keys(folder: Path) -> None:
     """Makes a hub's keys, as `provisioning` does."""
     folder.mkdir()
-    for name, key in (("sign.pem", ec.generate_private_key(ec.SECP256R1())), ("seal.pem", X25519PrivateKey.generate())):
-        kind = serialization.PrivateFormat.PKCS8
-        (folder / name).write_bytes(key.private_bytes(serialization.Encoding.PEM, kind, serialization.NoEncryption()))
+    write_key(folder / "sign.pem", ec.generate_private_key(ec.SECP256R1()))
+    write_key(folder / "seal.pem", X25519PrivateKey.generate())
 
 
 @dataclass
