@@ -206,7 +206,8 @@ def step(state: State, event: Event) -> Step:
         case ((Idle() | Showing() | Faulted()), Failed()):
             return state, ()  # the same of a failure
         case _:
-            raise ImpossibleEventError(f"{event} while {state}: restart the unit; what was kept is on the card")
+            pair = f"{type(event).__name__} while {type(state).__name__}"  # their names alone: this goes into the log
+            raise ImpossibleEventError(f"{pair}: restart the unit; what was kept is on the card")
 
 
 def _looked(state: Searching, event: Looked) -> Step:

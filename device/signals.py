@@ -97,6 +97,11 @@ class Signal(Enum):
     )
 
     @property
+    def word(self) -> str:
+        """Its name as logs and pages write it."""
+        return self.name.lower().replace("_", "-")
+
+    @property
     def on_link_lamp(self) -> bool:
         """Whether it is shown on the link lamp, beside whatever the others show."""
         return self in (Signal.LINK_WAITING, Signal.LINK_SENDING, Signal.LINK_SETTLED, Signal.REFUSED)

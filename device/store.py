@@ -433,7 +433,7 @@ class PictureFile:
     """
 
     def __init__(self, path: Path, picture: bytes, sealed: Iterable[bytes], aside: ThreadPoolExecutor) -> None:
-        pieces: SimpleQueue[bytes] = SimpleQueue()
+        pieces: SimpleQueue[bytes | None] = SimpleQueue()
         digest, size = hashlib.sha256(), 0
         self.durable = aside.submit(_write_pieces, path, pieces)
         try:
@@ -442,14 +442,14 @@ class PictureFile:
                 digest.update(piece)
                 size += len(piece)
         finally:
-            pieces.put(b"")
+            pieces.put(None)  # not b"": that is a piece like any other, where nothing needs to be padded
         self.named = Sealed(digest.hexdigest(), size)
         self.sha256 = hashlib.sha256(picture).hexdigest()
 
 
-def _write_pieces(path: Path, pieces: "SimpleQueue[bytes]") -> None:
+def _write_pieces(path: Path, pieces: "SimpleQueue[bytes | None]") -> None:
     with path.open("wb") as file:
-        while piece := pieces.get():
+        while (piece := pieces.get()) is not None:
             file.write(piece)
         file.flush()
         os.fsync(file.fileno())

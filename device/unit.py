@@ -221,7 +221,7 @@ class Unit:
         elif isinstance(event, Woke) and signal is Signal.FAULT:
             self._log(Event.CAMERA_BAD, why=f"no answer within {LOOK_MS_MAX} ms")
         elif isinstance(self._state, Showing | Faulted):
-            self._log(Event.SCANNED, signal=signal.name.lower(), ms=self._now() - self._pressed_at)
+            self._log(Event.SCANNED, signal=signal.word, ms=self._now() - self._pressed_at)
 
     def _judge(self, since: Ms, reading: Reading) -> Looked:
         """What the profile says of what was read, together with the parts read before."""

@@ -33,7 +33,7 @@ from hub.second import Second, Task
 from wire import note
 from wire.acta import Profile
 from wire.envelope import CHUNK_BYTES, Sealed, join
-from wire.errors import MalformedError, TheirFault
+from wire.errors import MalformedError, TheirFault, UnknownSignerError
 from wire.log import Log
 from wire.note import Verifier
 from wire.receipt import CHUNKS_MAX, EXTRAS_MAX, MISSING_MAX, Extra, Holding, Missing, Receipt, Refused
@@ -119,6 +119,17 @@ class Intake:
         """
         return _Batch(self).take(batch)
 
+    def open_late(self) -> None:
+        """Opens what came sealed to another key than the hub had then: units do not offer again what is receipted."""
+        with self.ledger.transaction():
+            for id_, unit, text, sealed in self.ledger.sealed_to_others():
+                try:
+                    read = self.examiner.examine(unit, join(text, sealed), self.register()).read
+                except TheirFault:
+                    continue  # the unit is not enrolled now, or has a new key
+                if read:
+                    self.ledger.opened_late(id_, read)
+
 
 @dataclass(frozen=True, slots=True)
 class _Chunk:
@@ -201,8 +212,14 @@ class _Batch:
         half = len(came) // 2 if second and len(came) >= SHARED_MIN and second.is_ready() else 0
         begun = half > 0 and second is not None and second.begin([self._task(*each) for each in came[:half]])
         rest = [self._examine(*each) for each in came[half:]]
-        first = second.end() if begun and second else None
-        return (first if first is not None else [self._examine(*each) for each in came[:half]]) + rest
+        ended = second.end() if begun and second else None
+        answered: Sequence[Examined | TheirFault | None] = ended or [None] * half
+        # Of the register it is told the topic's unit only: whether another unit signed is seen here.
+        first = [
+            self._examine(*each) if outcome is None or isinstance(outcome, UnknownSignerError) else outcome
+            for each, outcome in zip(came[:half], answered, strict=True)
+        ]
+        return first + rest
 
     def _task(self, unit: str, publication: bytes) -> Task:
         verifier = self._trusted.get(unit)

@@ -40,11 +40,13 @@ from peewee import (
 
 from hub.settings import POSTGRESQL
 from wire.envelope import Sealed
-from wire.errors import OurFault
+from wire.errors import NotForUsError, OurFault
 from wire.fields import NOTHING
 
 _LOCK_NUMBER = 0x7465737469676F
 """What PostgreSQL's advisory lock of the one writer is called: `testigo` in ASCII."""
+
+_NOT_FOR_US = NotForUsError.why
 
 
 class Outcome(Enum):
@@ -323,7 +325,8 @@ class Ledger:
         """Builds the queries that are asked for each chain of each batch."""
         row, chain, seq = EnvelopeRow, EnvelopeRow.chain == _slot(0), EnvelopeRow.seq
         places = row.select(row.id, row.seq, row.hash, row.prev, row.stray, row.fault).order_by(row.seq, row.id)
-        incomplete = chain & ~row.whole & ~row.stray
+        # Said so, and not as `NOT whole`, SQLite takes the index, and does not read all of a long chain.
+        incomplete = chain & (row.whole == Value(False, converter=False)) & ~row.stray
         missing = PictureRow.select(PictureRow.id, PictureRow.sha256, PictureRow.size).join(NamedRow).join(EnvelopeRow)
         moved = {"seq": _slot(1), "hash": _slot(2), "receipt": _slot(3), "state": _slot(4)}
         chunks = ChunkRow.picture == _slot(0)
@@ -361,7 +364,8 @@ class Ledger:
         """The chains of these (unit, chain); those that are not known yet are begun, empty."""
         row = ChainRow
         fields = (row.id, row.unit, row.chain, row.seq, row.hash, row.receipt, row.state)
-        query = row.select(*fields).where(row.chain << sorted({chain for _, chain in wanted}))
+        units, names = sorted({unit for unit, _ in wanted}), sorted({chain for _, chain in wanted})
+        query = row.select(*fields).where((row.unit << units) & (row.chain << names))
         rows = self._rows(query) if wanted else []
         known = {
             (unit, chain): Chain(id_, unit, chain, seq, hash_, bytes(receipt), state)
@@ -449,28 +453,37 @@ class Ledger:
                 row.sealed,
             ),
         )
-        self._insert(
-            RecordRow,
-            [
-                (id_, read.outcome.value, read.mesa, read.reading, read.words, read.payloads, read.note)
-                for id_, read in zip(ids, (kept.record for kept in envelopes), strict=True)
-                if read is not None
-            ],
-            (
-                RecordRow.envelope,
-                RecordRow.outcome,
-                RecordRow.mesa,
-                RecordRow.reading,
-                RecordRow.words,
-                RecordRow.payloads,
-                RecordRow.note,
-            ),
+        self._add_records(
+            [(id_, kept.record) for id_, kept in zip(ids, envelopes, strict=True) if kept.record is not None]
         )
         self._insert(NamedRow, [(id_, picture.id) for id_, picture in naming], (NamedRow.envelope, NamedRow.picture))
+
+    def _add_records(self, records: Sequence[tuple[int, Read]]) -> None:
+        row = RecordRow
+        self._insert(
+            row,
+            [
+                (id_, read.outcome.value, read.mesa, read.reading, read.words, read.payloads, read.note)
+                for id_, read in records
+            ],
+            (row.envelope, row.outcome, row.mesa, row.reading, row.words, row.payloads, row.note),
+        )
 
     def set_stray(self, place: Place, *, stray: bool) -> None:
         """Says that an envelope does not follow in its chain, or does after all."""
         self._do(EnvelopeRow.update(stray=stray).where(EnvelopeRow.id == place.id))
+
+    def sealed_to_others(self) -> Iterator[tuple[int, str, bytes, bytes]]:
+        """The envelopes that the hub's key did not open when they came: (id, unit, note, sealed record)."""
+        row = EnvelopeRow
+        for id_, unit in self._rows(row.select(row.id, ChainRow.unit).join(ChainRow).where(row.fault == _NOT_FOR_US)):
+            note, sealed = self._rows(row.select(row.note, row.sealed).where(row.id == id_))[0]
+            yield id_, unit, bytes(note), bytes(sealed)
+
+    def opened_late(self, envelope: int, read: Read) -> None:
+        """Adds the record of an envelope that could not be opened before."""
+        self._add_records([(envelope, read)])
+        self._do(EnvelopeRow.update(fault="").where(EnvelopeRow.id == envelope))
 
     def differing(self, mesas: Collection[str]) -> set[str]:
         """Which of these mesas have more than one reading among what may count."""
@@ -546,7 +559,8 @@ class Ledger:
         """The pictures named, by unit and name; those that are not known yet are begun, without a chunk."""
         row = PictureRow
         fields = (row.id, row.unit, row.sha256, row.size, row.whole)
-        query = row.select(*fields).where(row.sha256 << sorted({name.sha256 for _, name in wanted}))
+        units, hashes = sorted({unit for unit, _ in wanted}), sorted({name.sha256 for _, name in wanted})
+        query = row.select(*fields).where((row.unit << units) & (row.sha256 << hashes))
         known = {
             (unit, Sealed(sha256, size)): Picture(id_, Sealed(sha256, size), bool(whole))
             for id_, unit, sha256, size, whole in (self._rows(query) if wanted else [])

@@ -77,6 +77,7 @@ class Link:
         self._batch: list[_Came] = []
         self._ended = ""
         self._came_up = False
+        self._taking = False
 
     def stop(self) -> None:
         """Asks `run` to end after the batch at hand; may be called from a signal's function."""
@@ -84,7 +85,11 @@ class Link:
         self._tell.send(b"!")
 
     def run(self) -> None:
-        """Connects, takes batches, and connects again, until it is asked to stop."""
+        """Connects, takes batches, and connects again, until it is asked to stop.
+
+        Raises:
+            Exception: whatever `take` raised: no new connection mends a ledger that is lost or a disk that is full.
+        """
         failures = 0
         while not self._stopping:
             self._ended, self._came_up, self._batch = "", False, []
@@ -110,7 +115,9 @@ class Link:
                 self._answer(client)
             client.disconnect()
             self._send_rest(client)
-        except Exception as error:  # noqa: BLE001  whatever paho makes of what came in ends the connection, not the hub
+        except Exception as error:  # whatever paho makes of what came in ends the connection, not the hub
+            if self._taking:
+                raise
             self._end(f"{type(error).__name__}: {error}")
         finally:
             plug = client.socket()
@@ -155,7 +162,9 @@ class Link:
         batch, self._batch = self._batch, []
         if not batch:
             return
+        self._taking = True
         answers = self._take([(each.topic, each.content) for each in batch])
+        self._taking = False
         for topic, answer in answers:
             client.publish(topic, answer, qos=1)
         for each in batch:

@@ -38,7 +38,7 @@ def opened(settings: Settings, now: Callable[[], int], log: Log, *, in_two: bool
         contextlib.closing(second) if second else contextlib.nullcontext(),
         Ledger.opened(settings.database, about(settings), write=True) as ledger,
     ):
-        yield Intake(
+        intake = Intake(
             deployment=settings.deployment,
             ledger=ledger,
             pictures=Pictures(settings.pictures),
@@ -49,3 +49,5 @@ def opened(settings: Settings, now: Callable[[], int], log: Log, *, in_two: bool
             log=log,
             second=second,
         )
+        intake.open_late()
+        yield intake

@@ -1,12 +1,15 @@
 """The second process: half of a large batch is examined there, while the hub's own examines the other half.
 
-It holds nothing and decides nothing; when it is lost, the hub examines everything itself. It ends with the hub, however
-that ends: its pipe closes.
+It holds nothing and decides nothing; when it is lost or hangs, the hub examines everything itself. It ends with the
+hub, however that ends: its pipe closes.
 """
 
 import functools
 import multiprocessing
+import os
 import signal
+import socket
+import struct
 from collections.abc import Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -22,6 +25,9 @@ Task = tuple[str, bytes, str]
 
 Outcome = Examined | TheirFault
 
+SECONDS_MAX = 30
+"""How long it may keep the hub waiting, many times what the largest batch takes; then it is ended."""
+
 
 class Second:
     """A process that examines. It is started at once, and is of use as soon as it `is_ready`."""
@@ -29,6 +35,7 @@ class Second:
     def __init__(self, keys: Path, hub: str, profile: str) -> None:
         spawning = multiprocessing.get_context("spawn")
         self._pipe, theirs = spawning.Pipe()
+        _limit(self._pipe)
         self._ready = False
         self._process = spawning.Process(target=_serve, args=(theirs, keys, hub, profile), name="second", daemon=True)
         self._process.start()
@@ -48,21 +55,38 @@ class Second:
         try:
             self._pipe.send(list(tasks))
         except OSError:
+            self._lose()
             return False
         return True
 
     def end(self) -> list[Outcome] | None:
-        """What came of those handed over, in their order; None when the process was lost over them."""
+        """What came of those handed over, in their order; None when the process was lost over them, or hung."""
         try:
             outcomes: list[Outcome] = self._pipe.recv()
         except (EOFError, OSError):
+            self._lose()
             return None
         return outcomes
 
     def close(self) -> None:
         """Ends it."""
         self._pipe.close()
+        self._process.join(SECONDS_MAX)
+        self._process.kill()
         self._process.join()
+
+    def _lose(self) -> None:
+        """Ends what does not answer: an answer that came late would be taken for that to the next batch."""
+        self._ready = False
+        self._pipe.close()
+        self._process.kill()
+
+
+def _limit(pipe: Connection) -> None:
+    """Lets no sending or receiving through the pipe, which is a socket, wait for ever: it is an OSError then."""
+    with socket.socket(fileno=os.dup(pipe.fileno())) as same:
+        for way in (socket.SO_SNDTIMEO, socket.SO_RCVTIMEO):
+            same.setsockopt(socket.SOL_SOCKET, way, struct.pack("ll", SECONDS_MAX, 0))
 
 
 def _serve(pipe: Connection, keys: Path, hub: str, profile: str) -> None:

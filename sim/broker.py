@@ -64,6 +64,11 @@ class Broker:
         """Stops it."""
         self.stop()
 
+    @property
+    def runs(self) -> bool:
+        """Whether it runs now."""
+        return self._running is not None and self._running.poll() is None
+
     def start(self) -> None:
         """Starts it and waits until it listens.
 

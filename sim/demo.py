@@ -70,6 +70,8 @@ class Progress:
 def demo(folder: Path, sheets: int) -> int:
     """Runs the demo; returns the exit status."""
     console = Console()
+    if sheets < 1:
+        raise DemoError(f"--sheets {sheets}: give each unit at least one")
     _make_folder(folder)
     broker = Broker(folder / "broker", "max_queued_messages 0", "set_tcp_nodelay true")
     made = deployment.make(folder / "deployment", UNITS, broker.port, PROFILE)
@@ -98,7 +100,7 @@ def demo(folder: Path, sheets: int) -> int:
 def _make_folder(folder: Path) -> None:
     """Empties a folder that a demo has made; any other is left alone."""
     mark = folder / "made-by-testigo-sim-demo"
-    if folder.exists() and any(folder.iterdir()) and not mark.exists():
+    if folder.exists() and not (mark.exists() or (folder.is_dir() and not any(folder.iterdir()))):
         raise DemoError(f"folder {folder}: it holds something that no demo has made: name another with --folder")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -145,19 +147,24 @@ def _carry(made: deployment.Deployment, laid: Sequence[Laid], broker: Broker, co
     progress = {unit: Progress() for unit in made.units}
     with ExitStack() as stack:
         stack.enter_context(broker)
-        programs = [stack.enter_context(_program(["hub", "--settings", str(made.hub)], made.hub.parent))]
-        for settings in made.units.values():
+        programs = {"hub": stack.enter_context(_program(["hub", "--settings", str(made.hub)], made.hub.parent))}
+        for unit, settings in made.units.items():
             arguments = ["sim", "unit", "--settings", str(settings), "--tray", str(settings.parent / "tray")]
-            programs.append(stack.enter_context(_program(arguments, settings.parent)))
+            programs[unit] = stack.enter_context(_program(arguments, settings.parent))
         tails = {unit: Tail(settings.parent) for unit, settings in made.units.items()}
         kept_at_cut, state, end = 0, "up", time.monotonic() + SECONDS_MAX
+        stack.callback(console.print)  # the sentence that may follow stands on a line of its own
         live = stack.enter_context(Live(console=console, refresh_per_second=5))
         while not all(_is_settled(each) for each in progress.values()):
             if time.monotonic() > end:
                 raise DemoError(f"not everything was receipted within {SECONDS_MAX} s: see {made.folder}/*/log")
-            for program in programs:
+            for name, program in programs.items():
                 if program.poll() is not None:
-                    raise DemoError(f"{program.args!r} ended by itself: see {made.folder}/*/log")
+                    raise DemoError(
+                        f"{name} ended by itself, status {program.returncode}: see {made.folder / name}/log"
+                    )
+            if not broker.runs and not state.startswith("cut"):
+                raise DemoError(f"mosquitto ended by itself: see {made.folder.parent}/broker/log")
             for unit, tail in tails.items():
                 tail.follow(progress[unit])
             kept = sum(each.kept for each in progress.values())

@@ -1,6 +1,6 @@
 """The trial deployment: keys, register and settings of a hub and some units, thrown away afterwards.
 
-A real one is made by `testigo-provision`, with an authority and keys that never lie side by side like these.
+Never use one for an election: its private keys lie side by side.
 """
 
 import random
@@ -12,6 +12,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
+import device.settings
+from hub import settings as hub_settings
+from wire.errors import OurFault
 from wire.note import KeySigner
 from wire.seal import Opener
 
@@ -38,9 +41,17 @@ def make(folder: Path, units: int, port: int, profile: str, mode: str = "live", 
         profile: id of the election's profile.
         mode: of the units: `live` or `training`.
         seed: draws the units' names.
+
+    Raises:
+        OurFault: the folder cannot be made, or what is asked for would not run.
     """
+    if units < 1:
+        raise OurFault(f"{units} units: give at least one")
     hub_keys = folder / "hub" / "keys"
-    hub_keys.mkdir(parents=True)
+    try:
+        hub_keys.mkdir(parents=True)
+    except OSError as error:
+        raise OurFault(f"folder {folder}: {error.strerror}: name a new one in a place that can be written") from error
     sign = ec.generate_private_key(ec.SECP256R1())
     seal, escrow = X25519PrivateKey.generate(), X25519PrivateKey.generate()
     write_key(hub_keys / "sign.pem", sign)
@@ -69,6 +80,9 @@ def make(folder: Path, units: int, port: int, profile: str, mode: str = "live", 
         f'name = "{HUB}"\ndeployment = "{NAME}"\nprofile = "{profile}"\nkeys = "keys"\nregister = "register.txt"\n'
         f'database = "ledger.db"\npictures = "pictures"\n\n{broker}'
     )
+    for path in settings.values():
+        device.settings.read(path)
+    hub_settings.read(folder / "hub" / "hub.toml")
     return Deployment(folder, folder / "hub" / "hub.toml", settings)
 
 

@@ -24,8 +24,8 @@ class Hands(threading.Thread):
         body: the unit's body.
         pile: picture files, in the order they are laid down.
         pace_seconds: how long changing sheets takes.
-        out: where a JSON line is written for each sheet: `file`, `signal` (the verdict), `presses`, `ms`; at the end
-            `{"done": N}`.
+        out: where a JSON line is written for each sheet: `file`, `signal` (the verdict, or `none`), `presses`, `ms`, or
+            `why` it is no picture; at the end `{"done": N}`.
     """
 
     def __init__(self, body: SimBody, pile: Sequence[Path], pace_seconds: float, out: TextIO) -> None:
@@ -42,24 +42,30 @@ class Hands(threading.Thread):
         while self._signals.get() is not Signal.READY:
             pass
         for file in self._pile:
-            self._body.camera.lay(file.read_bytes())
-            began, verdict, presses = time.monotonic(), Signal.AGAIN, 0
-            while verdict is Signal.AGAIN and presses < PRESSES_MAX:
+            try:
+                self._body.camera.lay(file.read_bytes())
+            except (OSError, ValueError) as error:
+                self._say({"file": str(file), "signal": "none", "why": str(error)})
+                continue
+            began, verdict, presses = time.monotonic(), "again", 0
+            while verdict == "again" and presses < PRESSES_MAX:
                 presses += 1
                 verdict = self._press()
             ms = round((time.monotonic() - began) * 1000)
-            self._say({"file": str(file), "signal": verdict.name.lower(), "presses": presses, "ms": ms})
+            self._say({"file": str(file), "signal": verdict, "presses": presses, "ms": ms})
             self._body.camera.clear()
             time.sleep(self._pace_seconds)
         self._say({"done": len(self._pile)})
 
-    def _press(self) -> Signal:
+    def _press(self) -> str:
         self._body.press()
         end = time.monotonic() + VERDICT_SECONDS_MAX
-        while True:
-            signal = self._signals.get(timeout=max(0.0, end - time.monotonic()))
-            if signal in VERDICTS:
-                return signal
+        try:
+            while (signal := self._signals.get(timeout=max(0.0, end - time.monotonic()))) not in VERDICTS:
+                pass
+        except queue.Empty:
+            return "none"
+        return signal.word
 
     def _say(self, what: dict[str, object]) -> None:
         print(json.dumps(what), file=self._out, flush=True)

@@ -14,6 +14,7 @@ from device.scan import (
     Failed,
     Faulted,
     Idle,
+    ImpossibleEventError,
     Keep,
     Keeping,
     Kept,
@@ -225,3 +226,13 @@ class _AnySequence(RuleBasedStateMachine):
 
 
 test_any_sequence_of_events_ends_in_verdicts = _AnySequence.TestCase
+
+
+def test_an_impossible_event_is_told_without_what_was_read() -> None:
+    """What it says goes into the log."""
+    acta = Acta("a-profile", "a-mesa", (), ())
+    with pytest.raises(ImpossibleEventError) as told:
+        step(Keeping(Signal.KEPT, ("a payload",)), Looked(0, 0, ("a payload",), "direct", acta))
+    assert str(told.value).startswith("Looked while Keeping: ")
+    assert "a payload" not in str(told.value)
+    assert "a-mesa" not in str(told.value)

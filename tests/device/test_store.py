@@ -20,7 +20,7 @@ from tests.device.cards import (
     opened,
     receipt,
 )
-from tests.wire.samples import CHAIN, HUB, OPENERS, OTHER_HUB, UNIT
+from tests.wire.samples import CHAIN, HUB, OPENERS, OTHER_HUB, UNIT, sha256
 from wire.envelope import PICTURE_BYTES_MAX, context
 from wire.fields import INTEGER_MAX, NOTHING
 from wire.receipt import Extra
@@ -63,6 +63,17 @@ def test_a_sealed_picture_is_read_in_pieces_and_opens(tmp_path: Path) -> None:
             pieces = [store.read_chunk(picture.sha256, start, 500) for start in range(0, picture.size, 500)]
             bound = context(UNIT.verifier.name, place.chain, 1, f"picture/{number}")
             assert OPENERS[0].open(b"".join(pieces), bound) == PHOTOGRAPH
+
+
+@pytest.mark.parametrize("length", [1, 1015, 1016, 1017, 2040])
+def test_a_sealed_picture_of_any_length_is_whole_on_the_card(tmp_path: Path, length: int) -> None:
+    """Where a picture needs no padding, sealing yields an empty piece before the last one."""
+    with opened(tmp_path) as store:
+        place = keep(store, content=bytes(length))
+    (path,) = (tmp_path / "kept").glob("*.picture")
+    bound = context(UNIT.verifier.name, place.chain, 1, "picture/0")
+    assert sha256(path.read_bytes()) == path.stem
+    assert OPENERS[0].open(path.read_bytes(), bound) == bytes(length)
 
 
 @pytest.mark.parametrize("start", [PICTURE_BYTES_MAX, 2**63, INTEGER_MAX * 65536])

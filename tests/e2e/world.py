@@ -110,7 +110,7 @@ class World:
 
     def kept(self, name: str = "") -> int:
         """How many times the kept lamp came on for something new."""
-        return sum(each["signal"] in ("kept", "kept_doubtful") for each in self.laid(name))
+        return sum(each["signal"] in ("kept", "kept-doubtful") for each in self.laid(name))
 
     def waiting(self, name: str = "") -> int:
         """How many records wait on a unit's card; the unit must not be running."""

@@ -1,5 +1,6 @@
 """The intake: what is held, what is receipted, and what copies, gaps, forks and conflicts come to."""
 
+import itertools
 import random
 from typing import Any
 
@@ -225,6 +226,37 @@ def test_what_cannot_be_opened_is_held_and_refused_and_holds_nothing_back(hub: H
     assert (refused.why, refused.publication) == ("not-for-us", foreign.sha256)
     assert hub.take(foreign) == answers
     assert [each.words for each in hub.count().unread] == ["not-for-us"]
+
+
+def test_what_came_while_the_hub_had_a_wrong_seal_key_counts_once_it_has_the_right_one(hub: HubHere) -> None:
+    unit, right = hub.unit(), hub.keys
+    hub.keys = Keys(right.signer, some_opener(hub.name))
+    hub.restart()
+    (refused,) = hub.refusals(hub.take(unit.press(some_payload())))
+    assert (refused.why, hub.count().counted) == ("not-for-us", 0)
+    hub.keys = right
+    hub.restart()
+    hub.intake.open_late()
+    assert (hub.count().counted, hub.count().unread) == (1, [])
+
+
+def test_what_others_have_sent_does_not_slow_a_unit_down(sqlite_hub: HubHere) -> None:
+    def steps(unit: SomeUnit) -> int:
+        """How many times ten instructions SQLite needs for a press."""
+        press, ticks = unit.press(some_payload(), pictures=[b"a"]), itertools.count()
+        connection: Any = sqlite_hub.ledger._database.connection()  # type: ignore[no-untyped-call]
+        connection.set_progress_handler(lambda: next(ticks) < 0, 10)
+        sqlite_hub.take(press)
+        return next(ticks)
+
+    other, unit = sqlite_hub.unit("unit-2"), sqlite_hub.unit()
+    steps(unit)
+    before = steps(unit)
+    sqlite_hub.take(*(other.press(pictures=[b"%d %d" % (other.seq, each) for each in range(16)]) for _ in range(100)))
+    for number in range(500):
+        other.chain = f"{number:032x}"
+        sqlite_hub.take(other.holding())
+    assert steps(unit) < before + 100
 
 
 def test_a_record_of_another_place_or_with_other_pictures_is_refused(hub: HubHere) -> None:

@@ -4,10 +4,11 @@ import json
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from queue import Queue
 
@@ -255,3 +256,16 @@ def test_a_killed_hub_is_sent_again_what_it_had_not_acknowledged(folder: Path, u
                 while seqs[-1] < 20:
                     seqs.append(receipt(folder, came.get(timeout=SECONDS)).seq)
                 assert seqs == sorted(seqs)
+
+
+@pytest.mark.e2e
+def test_a_hub_whose_ledger_is_lost_says_so_and_ends(folder: Path, unit: SomeUnit, port: int) -> None:
+    with broker(folder, port), hub_running(folder, port) as running:
+        await_event(running, "link-up")
+        with closing(sqlite3.connect(folder / "ledger.sqlite")) as other:
+            other.execute("DROP TABLE record")
+        with unit_connected(port) as (client, _):
+            client.publish(*unit.press(some_payload()).sent, qos=1)
+            assert running.wait(SECONDS) == 2
+        assert running.stderr is not None
+        assert "testigo-hub: ledger in " in running.stderr.read()
