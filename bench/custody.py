@@ -72,7 +72,7 @@ def run() -> None:
         size = sum(len(content) for _, content in publications) // len(publications)
         with Broker(folder, *BROKER_LINES) as broker:
             port = broker.port
-            bare = _bare(port, [(topic, bytes(BARE_BYTES)) for topic, _ in publications[: 3 * RECORDS_FEW]])
+            bare = _bare(port, [(topic, bytes(BARE_BYTES)) for topic, _ in publications])
             few = _custody(folder / "few", port, seal_key, units, publications[:RECORDS_FEW])
             many = _custody(folder / "many", port, seal_key, units, publications)
     print(f"custody: bare subscriber, QoS 1, {BARE_BYTES} bytes       {bare:8.0f} /s")
@@ -103,10 +103,11 @@ def _send_at_once(_client: paho.Client, _user: object, sock: Any) -> None:
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
-def _publish(port: int, publications: Sequence[_Sent], go: Event) -> None:
+def _publish(port: int, publications: Sequence[_Sent], ready: Event, go: Event) -> None:
     """The publisher, in a process of its own."""
     client = _client("publisher", port)
     client.loop_start()
+    ready.set()
     go.wait()
     sent = [client.publish(topic, content, qos=1) for topic, content in publications]
     sent[-1].wait_for_publish(_SECONDS_MAX)
@@ -116,9 +117,11 @@ def _publish(port: int, publications: Sequence[_Sent], go: Event) -> None:
 
 @contextmanager
 def _publisher(port: int, publications: Sequence[_Sent]) -> Iterator[Event]:
-    go = _SPAWN.Event()
-    publisher = _SPAWN.Process(target=_publish, args=(port, publications, go))
+    ready, go = _SPAWN.Event(), _SPAWN.Event()
+    publisher = _SPAWN.Process(target=_publish, args=(port, publications, ready, go))
     publisher.start()
+    if not ready.wait(_SECONDS_MAX):
+        raise SystemExit("custody: the publisher is not ready")
     try:
         yield go
     finally:

@@ -42,7 +42,8 @@ def _run(folder: Path) -> None:
     signer = signer_from(settings.key, settings.unit)
     settings.card.mkdir()
     store = Store(settings.card, signer.verifier, print)
-    keeper = Keeper(store, signer, settings.recipients, SteppedClock(), settings.profile.id, settings.mode)
+    clock, profile = SteppedClock(), settings.profile.id
+    keeper = Keeper(store, settings.deployment, signer, settings.recipients, clock, profile, settings.mode)
     bare = Bare(folder / "bare")
     chance = random.Random(1)
     luma = np.zeros((1, 1), np.uint8)

@@ -20,6 +20,7 @@ class Keeper:
 
     Args:
         store: the card.
+        deployment: whose election trial or night it is.
         signer: the unit's.
         recipients: who can open what is kept.
         clock: the unit's.
@@ -28,9 +29,17 @@ class Keeper:
     """
 
     def __init__(
-        self, store: Store, signer: Signer, recipients: Sequence[Recipient], clock: Clock, profile: str, mode: Mode
+        self,
+        store: Store,
+        deployment: str,
+        signer: Signer,
+        recipients: Sequence[Recipient],
+        clock: Clock,
+        profile: str,
+        mode: Mode,
     ) -> None:
         self.store = store
+        self._deployment = deployment
         self._signer = signer
         self._recipients = recipients
         self._clock = clock
@@ -68,6 +77,7 @@ class Keeper:
             chain=place.chain,
             clock=self._clock.source(),
             date=utc(self._clock.seconds()),
+            deployment=self._deployment,
             doubt=doubt,
             how=how,
             mode=self._mode,
@@ -84,6 +94,7 @@ class Keeper:
         sealed_record = b"".join(self._sealing(note.write(record, self._signer), place, "record"))
         envelope = Envelope(
             chain=place.chain,
+            deployment=self._deployment,
             pictures=tuple(picture.named for picture in written),
             prev=place.prev,
             record=Sealed.of(sealed_record),
@@ -95,5 +106,5 @@ class Keeper:
         return place
 
     def _sealing(self, content: bytes, place: Place, what: str) -> Iterator[bytes]:
-        bound = context(self._signer.verifier.name, place.chain, place.seq, what)
+        bound = context(self._deployment, self._signer.verifier.name, place.chain, place.seq, what)
         return sealing(content, self._recipients, bound)

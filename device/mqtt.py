@@ -9,6 +9,7 @@ import socket
 import ssl
 import threading
 import time
+from collections import deque
 from pathlib import Path
 from typing import Any, cast
 
@@ -28,6 +29,9 @@ WINDOW_MAX = 64
 
 KEEPALIVE_SECONDS = 60
 CONNECT_SECONDS_MAX = 15
+ANSWER_SECONDS_MAX = 120
+"""A slow link needs its time for what is on its way; what is still unacknowledged then never will be."""
+
 """For each of the TCP and TLS handshakes, and again for the broker's answers to what is said then."""
 
 INCOMING_BYTES_MAX = 262144
@@ -59,6 +63,7 @@ class MqttLink:
         self._client: mqtt.Client | None = None
         self._orders: queue.SimpleQueue[bool] = queue.SimpleQueue()
         self._asked = threading.Event()
+        self._unanswered: deque[tuple[float, mqtt.MQTTMessageInfo]] = deque()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="mqtt", daemon=True)
         self._thread.start()
@@ -75,7 +80,10 @@ class MqttLink:
         if client is None or not client.is_connected():
             return None
         published = client.publish(topic, payload, qos=1)
-        return published.mid if published.rc == mqtt.MQTT_ERR_SUCCESS else None
+        if published.rc != mqtt.MQTT_ERR_SUCCESS:
+            return None
+        self._unanswered.append((time.monotonic(), published))
+        return published.mid
 
     def close(self) -> None:
         """Ends the connection for good."""
@@ -88,7 +96,10 @@ class MqttLink:
 
     def _run(self) -> None:
         while self._orders.get() and not self._closing.is_set():
-            why = self._one_connection()
+            try:
+                why = self._one_connection()
+            except Exception as error:  # noqa: BLE001  whatever it is ends the connection, not the thread
+                why = f"{type(error).__name__}: {error}"
             self._client = None
             self._asked.clear()
             self._post(LinkDown("closed here" if self._closing.is_set() else why))
@@ -96,6 +107,7 @@ class MqttLink:
     def _one_connection(self) -> str:
         """Connects and stays until it is over; why it is over."""
         ended: list[str] = []
+        self._unanswered.clear()
         client = self._new_client(ended)
         properties: Any = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
         properties.MaximumPacketSize = INCOMING_BYTES_MAX
@@ -111,6 +123,10 @@ class MqttLink:
                 while client.loop(timeout=1.0) == mqtt.MQTT_ERR_SUCCESS and not self._closing.is_set():
                     if self._client is None and time.monotonic() > answered_by:
                         return f"the broker did not answer within {CONNECT_SECONDS_MAX} s"
+                    while self._unanswered and self._unanswered[0][1].is_published():
+                        self._unanswered.popleft()
+                    if self._unanswered and time.monotonic() > self._unanswered[0][0] + ANSWER_SECONDS_MAX:
+                        return f"the broker did not acknowledge a publication within {ANSWER_SECONDS_MAX} s"
             except Exception as error:  # noqa: BLE001  whatever paho makes of rubbish ends the connection, not the thread
                 return f"the broker speaks rubbish: {type(error).__name__}: {error}"
         return ended[0] if ended else "the connection was lost"

@@ -24,7 +24,7 @@ CUSTODY_WINDOW = 64
 REFUSED_MS = 600_000
 """A refused record is offered again after this: the hub may have learnt of the unit since."""
 
-SILENT_MS = 60_000
+SILENT_MS = 180_000
 """A hub that speaks after such a silence is back: what its receipt does not cover is offered at once."""
 
 _TRIES_MAX = 4096

@@ -161,6 +161,7 @@ class Link(Protocol):
     * `connect` returns at once; `LinkUp` or `LinkDown` follows.
     * After `LinkUp` comes exactly one `LinkDown`, and nothing else until the next `connect`.
     * Nothing is queued while there is no connection.
+    * A publication that is not acknowledged in two minutes ends the connection: nothing is on its way for ever.
     """
 
     def connect(self) -> None:

@@ -321,14 +321,25 @@ class Store:
         self._on_thread()
         statement = receipt.statement
         chain_id = self._chain_id(statement.chain)
-        if chain_id is None or not self._agrees(chain_id, statement.seq, statement.hash):
-            return False
         try:
+            if chain_id is None or not self._agrees(chain_id, statement.seq, statement.hash):
+                if chain_id == self._chain and statement.seq > 0:
+                    self._leave_chain(statement)
+                return False
             self._file(receipt, chain_id)
             self._last_receipt = self._youngest_receipt()
         except (DatabaseError, sqlite3.Error) as error:
             raise CardError(f"card: a receipt of {statement.hub} could not be filed: {error}: make room") from error
         return True
+
+    def _leave_chain(self, statement: Receipt) -> None:
+        """A hub holds envelopes of this chain that the card does not: it lost its end, or was copied.
+
+        Whatever came next in the chain would be a fork; so it ends here, and a new one begins.
+        """
+        self._repaired(f"{statement.hub} holds another envelope {statement.seq} of this chain: a new chain begins")
+        self._chains.insert(chain=secrets.token_hex(16)).execute()
+        self._chain, self._place = self._last_place()
 
     def _file(self, receipt: Note[Receipt], chain_id: int) -> None:
         statement = receipt.statement

@@ -264,7 +264,15 @@ class Unit:
         store = Store(
             self._body.storage.folder, self._signer.verifier, lambda what: self._log(Event.CARD_REPAIRED, what=what)
         )
-        return Keeper(store, self._signer, settings.recipients, self._body.clock, settings.profile.id, settings.mode)
+        return Keeper(
+            store,
+            settings.deployment,
+            self._signer,
+            settings.recipients,
+            self._body.clock,
+            settings.profile.id,
+            settings.mode,
+        )
 
     # The link: connected, offered, receipted.
 
@@ -305,7 +313,9 @@ class Unit:
                 publication = self.store.read(offer)
                 if publication is None:
                     self._log(Event.RECORD_BAD, file=offer.file_name)
-                sent = publication is None or self._publish(Leaf.ENVELOPE, publication)
+                    self._outbox.refused(offer, now)  # it takes no place from those that can be sent
+                    continue
+                sent = self._publish(Leaf.ENVELOPE, publication)
             if not sent:
                 return
             self._outbox.offered(offer, now)

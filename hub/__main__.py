@@ -59,10 +59,6 @@ def _export(chosen: Settings, file: Path, *, force: bool) -> None:
     print(f"{file}: {written} rows")
 
 
-def _about(chosen: Settings) -> dict[str, str]:
-    return {"deployment": chosen.deployment, "profile": chosen.profile.id}
-
-
 def _parser() -> argparse.ArgumentParser:
     # Without a default of its own, --settings behind the command does not undo the one before it.
     common = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)

@@ -7,6 +7,7 @@ many units read it. A mesa with two different sets is in conflict, and does not 
 import csv
 import itertools
 import os
+import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,6 +18,7 @@ from typing import Any
 import msgspec
 
 from hub.ledger import Ledger, Outcome
+from hub.pictures import fsync_folder
 from wire.acta import Acta, Profile
 from wire.errors import OurFault
 
@@ -124,7 +126,7 @@ def _aside(rows: list[tuple[str, str, int, int, str]]) -> list[Aside]:
 
 def text(counted: Count) -> str:
     """The count for people to read."""
-    lines = [f"{counted.counted} mesas count"]
+    lines = [f"{_some(counted.counted, 'mesa')} {'counts' if counted.counted == 1 else 'count'}"]
     for contest, votes in sorted(counted.votes.items()):
         rows = [*sorted(votes.items(), key=lambda item: (-item[1], item[0]))]
         rows += [("nulos", counted.nulos[contest]), ("vacios", counted.vacios[contest])]
@@ -132,19 +134,23 @@ def text(counted: Count) -> str:
         deep = max(len(f"{number:,}") for _, number in rows)
         lines += ["", contest, *(f"  {name:<{wide}}  {number:>{deep},}" for name, number in rows)]
     if counted.conflicts:
-        lines += ["", f"{len(counted.conflicts)} mesas in conflict, not counted:"]
+        lines += ["", f"{_some(len(counted.conflicts), 'mesa')} in conflict, not counted:"]
         lines += [f"  {mesa}" for mesa in counted.conflicts]
-    for what, asides in (
-        ("records with some of a sheet's QR codes", counted.incomplete),
-        ("records without an acta", counted.unread),
-        ("envelopes beside their chain (forks)", counted.strays),
+    for what, why, asides in (
+        ("record", "with some of a sheet's QR codes", counted.incomplete),
+        ("record", "without an acta", counted.unread),
+        ("envelope", "beside the chain (forks)", counted.strays),
     ):
         if asides:
-            lines += ["", f"{len(asides)} {what}, not counted:"]
+            lines += ["", f"{_some(len(asides), what)} {why}, not counted:"]
             lines += [f"  {each.unit} {each.chain} {each.seq}: {each.words}" for each in asides]
     if counted.training:
-        lines += ["", f"{counted.training} training records, never counted"]
+        lines += ["", f"{_some(counted.training, 'training record')}, never counted"]
     return "\n".join(lines) + "\n"
+
+
+def _some(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def export(ledger: Ledger, profile: Profile, path: Path, *, force: bool) -> int:
@@ -160,15 +166,19 @@ def export(ledger: Ledger, profile: Profile, path: Path, *, force: bool) -> int:
     """
     if path.exists() and not force:
         raise OurFault(f"export {path}: it is there already: choose another name, or say --force")
-    half = path.with_name(f".{path.name}.part")
+    # Nobody else's file has that name, and no link that somebody laid there is followed (`x`).
+    half = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
     try:
-        with half.open("w", encoding="utf-8", newline="") as file:
+        with half.open("x", encoding="utf-8", newline="") as file:
             written = _write(csv.writer(file), ledger, profile)
             file.flush()
             os.fsync(file.fileno())
         half.replace(path)
+        fsync_folder(path.parent)
     except OSError as error:
         raise OurFault(f"export {path}: {error.strerror}: choose a folder that can be written") from error
+    finally:
+        half.unlink(missing_ok=True)
     return written
 
 

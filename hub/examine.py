@@ -19,7 +19,7 @@ from wire.seal import Opener
 
 
 class WrongTopicError(TheirFault):
-    """The note is a unit's, the topic another's."""
+    """The note is of one deployment or unit, the topic of another."""
 
     why = "wrong-topic"
 
@@ -51,8 +51,9 @@ class Examined:
 
 @dataclass(frozen=True, slots=True)
 class Examiner:
-    """Examines publications with a hub's seal key and its election's profile."""
+    """Examines a deployment's publications, with a hub's seal key and its election's profile."""
 
+    deployment: str
     opener: Opener
     profile: Profile
 
@@ -64,6 +65,7 @@ class Examiner:
         """
         text, sealed = split(publication)
         envelope = note.read(text, Envelope, trusted)
+        self._check_deployment(envelope.statement)
         check_unit(envelope.statement.unit, unit)
         envelope.statement.check(sealed)
         try:
@@ -71,11 +73,19 @@ class Examiner:
         except TheirFault as fault:
             return Examined(envelope, text, sealed, None, fault)
 
+    def _check_deployment(self, envelope: Envelope) -> None:
+        if envelope.deployment != self.deployment:
+            raise WrongTopicError(
+                f"envelope {envelope.seq}: of the deployment {envelope.deployment}, on a topic of {self.deployment}: "
+                "publish it on its own topic"
+            )
+
     def _read(self, envelope: Envelope, sealed: bytes, trusted: Mapping[str, Verifier]) -> Read:
-        place = (envelope.unit, envelope.chain, envelope.seq)
+        place = (envelope.deployment, envelope.unit, envelope.chain, envelope.seq)
         opened = self.opener.open(sealed, context(*place, "record"))
         record = note.read(opened, Record, {envelope.unit: trusted[envelope.unit]}).statement
-        if (record.unit, record.chain, record.seq, len(record.pictures)) != (*place, len(envelope.pictures)):
+        found = (record.deployment, record.unit, record.chain, record.seq, len(record.pictures))
+        if found != (*place, len(envelope.pictures)):
             raise RecordMismatchError(
                 f"envelope {envelope.seq}: the record in it is of another place or has other pictures: drop it"
             )

@@ -5,12 +5,12 @@ The checks of a publication, in this order; each ends in a signed refusal that s
 1. Its topic is one of this deployment's; on another there is nobody to answer, and it is dropped.
 2. It comes apart into a note and a sealed record (`malformed`).
 3. The note is signed by an enrolled unit (`unknown-signer`, `bad-signature`) and well formed (`malformed`).
-4. That unit is the topic's (`wrong-topic`).
+4. Its deployment and its unit are the topic's (`wrong-topic`).
 5. The sealed record is the one that the envelope names, and only the first of a chain has none before it (`malformed`).
 6. No other envelope has its place in the chain, and it follows the one before it (`fork`).
 7. The sealed record opens with the hub's key (`not-for-us`, `malformed`).
 8. What is in it is a record signed by the same unit (`unknown-signer`, `bad-signature`, `malformed`).
-9. The record is of the same place in the same chain, with as many pictures (`record-mismatch`).
+9. The record is of the same deployment and place in the chain, with as many pictures (`record-mismatch`).
 
 From 6 on the envelope is a unit's own signed word, so it is kept whatever comes of it: forks as evidence beside the
 chain; what cannot be opened in its place in the chain, receipted as held and yet refused. Else one such envelope would
@@ -108,27 +108,36 @@ class Intake:
         self.now = now
         self.log = log
         self.second = second
-        self.examiner = Examiner(keys.opener, profile)
+        self.turns: dict[tuple[str, str], tuple[int, int]] = {}
+        """Beyond which place each chain's pictures are asked for in turn, where they are too many for one receipt."""
+        self.examiner = Examiner(deployment, keys.opener, profile)
 
     def take(self, batch: Sequence[tuple[str, bytes]]) -> Answers:
         """Takes a batch of publications, each with its topic.
 
         Returns:
             The answers to publish, each with its topic: when they are returned, what they say is durable. Every copy
-            of a publication is answered with the same bytes, until more is held of its chain.
+            of a publication is answered with the same bytes, until more is held of its chain or what it lacks or has
+            beyond a gap is too much for one receipt.
         """
         return _Batch(self).take(batch)
 
     def open_late(self) -> None:
         """Opens what came sealed to another key than the hub had then: units do not offer again what is receipted."""
+        found: dict[str, dict[str, str | int]] = {}
         with self.ledger.transaction():
             for id_, unit, text, sealed in self.ledger.sealed_to_others():
                 try:
-                    read = self.examiner.examine(unit, join(text, sealed), self.register()).read
+                    examined = self.examiner.examine(unit, join(text, sealed), self.register())
                 except TheirFault:
                     continue  # the unit is not enrolled now, or has a new key
-                if read:
-                    self.ledger.opened_late(id_, read)
+                if examined.read:
+                    self.ledger.opened_late(id_, examined.read)
+                    place = examined.envelope.statement
+                    found[examined.read.mesa] = {"unit": unit, "chain": place.chain, "seq": place.seq}
+            conflicts = sorted(self.ledger.differing(found))
+        for mesa in conflicts:
+            self.log(Event.CONFLICT, **found[mesa])
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +163,8 @@ class _Batch:
         self._chunks: list[_Chunk] = []
         self._asked: set[tuple[str, str]] = set()
         self._grown: set[tuple[str, str]] = set()
+        self._fitted: dict[int, tuple[Chain, int]] = {}
+        self._holdings: set[tuple[str, str]] = set()
         self._refusals: dict[tuple[str, str, str], str] = {}
         self._events: list[tuple[Event, dict[str, str | int]]] = []
         self._kept = self._copies = self._chunks_kept = 0
@@ -176,7 +187,8 @@ class _Batch:
                 except TheirFault as fault:
                     self._refuse(chunk.topic.unit, chunk.content, fault)
             chains |= self._ledger.chains((self._asked | self._grown) - chains.keys())
-            for key in sorted(self._grown):
+            # Who asks anew is perhaps without what the last receipt asked for: its turn is over.
+            for key in sorted(self._grown | self._holdings):
                 self._receipt(chains[key])
             answers = [(self._topic(unit), chains[unit, chain].receipt) for unit, chain in sorted(chains)]
             refusals = self._signed_refusals()
@@ -201,6 +213,7 @@ class _Batch:
                     holding = note.read(publication, Holding, self._trusted).statement
                     check_unit(holding.unit, topic.unit)
                     self._asked.add((holding.unit, holding.chain))
+                    self._holdings.add((holding.unit, holding.chain))
                 case _:
                     self._came.append((topic.unit, publication))
         except TheirFault as fault:
@@ -242,6 +255,12 @@ class _Batch:
         for key in {(each.chain.unit, each.chain.chain) for each in kept}:
             self._follow(chains[key])
             self._grown.add(key)
+        # A copy from beyond a gap may be one that the last receipt had no room for.
+        self._grown |= {
+            key
+            for key, offers in self._offers.items()
+            if any(offer.envelope.statement.seq > chains[key].seq for offer in offers)
+        }
         # A chain without a receipt, or with one that another key of this hub signed: no unit would take it.
         self._grown |= {key for key, chain in chains.items() if not chain.state.endswith(self._key_id)}
         self._alarm_conflicts(kept)
@@ -284,30 +303,29 @@ class _Batch:
         return kept
 
     def _follow(self, chain: Chain) -> None:
-        """Moves a chain on over every envelope that follows, and tells those apart that do not."""
+        """Moves a chain on over every envelope that follows, and tells those apart that do not.
+
+        At each place at most one envelope is no stray (see `_of_chain`); should it not follow, a stray there may.
+        """
         while True:
-            beyond = self._ledger.following(chain, _STEP)
-            by_seq: dict[int, list[Place]] = defaultdict(list)
-            for place in beyond:
-                by_seq[place.seq].append(place)
-            if len(beyond) == _STEP and len(by_seq) > 1:
-                del by_seq[beyond[-1].seq]  # perhaps not all of that place: it comes with the next step
-            start = chain.seq
-            for seq, places in by_seq.items():
-                if seq != chain.seq + 1:
-                    return
-                fitting = next((place for place in places if place.prev == chain.hash), None)
-                for place in places:
-                    if place is fitting and place.stray:
-                        self._ledger.set_stray(place, stray=False)
-                    elif place is not fitting and not place.stray:
-                        self._ledger.set_stray(place, stray=True)
-                        self._refuse_fork(chain, seq, *self._ledger.publication(place), alarm=True)
-                if fitting is None:
-                    return
-                chain.seq, chain.hash = seq, fitting.hash
-            if chain.seq == start or len(beyond) < _STEP:
+            held = self._ledger.following(chain, _STEP)
+            for place in held:
+                if place.seq != chain.seq + 1:
+                    break
+                if place.prev != chain.hash:
+                    self._ledger.set_stray(place, stray=True)
+                    self._refuse_fork(chain, place.seq, *self._ledger.publication(place), alarm=True)
+                    break
+                chain.seq, chain.hash = place.seq, place.hash
+            else:
+                if len(held) == _STEP:
+                    continue
+            fitting = self._ledger.fitting(chain)
+            if fitting is None:
                 return
+            self._ledger.set_stray(fitting, stray=False)
+            self._fitted[fitting.id] = (chain, fitting.seq)
+            chain.seq, chain.hash = fitting.seq, fitting.hash
 
     def _refuse_fork(self, chain: Chain, seq: int, text: bytes, sealed: bytes, *, alarm: bool) -> None:
         fault = ForkError(f"envelope {seq}: another has its place, or it does not follow: kept as evidence: enrol anew")
@@ -316,10 +334,15 @@ class _Batch:
             self._events.append((Event.FORK, {"unit": chain.unit, "chain": chain.chain, "seq": seq}))
 
     def _alarm_conflicts(self, kept: Iterable[Kept]) -> None:
-        places = {each.record.mesa: each for each in kept if each.record and each.record.mesa and not each.stray}
+        places = {
+            each.record.mesa: (each.chain, each.seq)
+            for each in kept
+            if each.record and each.record.mesa and not each.stray
+        }
+        places |= {mesa: self._fitted[id_] for id_, mesa in self._ledger.mesas(self._fitted).items()}
         for mesa in sorted(self._ledger.differing(places)):
-            each = places[mesa]
-            self._events.append((Event.CONFLICT, {"unit": each.chain.unit, "chain": each.chain.chain, "seq": each.seq}))
+            chain, seq = places[mesa]
+            self._events.append((Event.CONFLICT, {"unit": chain.unit, "chain": chain.chain, "seq": seq}))
 
     # Chunks
 
@@ -352,14 +375,16 @@ class _Batch:
 
     def _receipt(self, chain: Chain) -> None:
         """Signs a receipt, if what is held of the chain is not what the last one says."""
-        missing = self._ledger.missing(chain, MISSING_MAX, CHUNKS_MAX)
         receipt = Receipt(
             at=0,
             chain=chain.chain,
-            extras=tuple(Extra(place.hash, place.seq) for place in self._ledger.extras(chain, EXTRAS_MAX)),
+            extras=tuple(Extra(place.hash, place.seq) for place in self._extras(chain)),
             hash=chain.hash,
             hub=self._intake.keys.signer.verifier.name,
-            missing=tuple(Missing(tuple(chunks), name.sha256) for name, chunks in missing),
+            missing=tuple(
+                Missing(self._ledger.missing_chunks(each, CHUNKS_MAX), each.name.sha256)
+                for each in self._missing(chain)
+            ),
             seq=chain.seq,
             unit=chain.unit,
             whole=self._ledger.whole(chain),
@@ -369,6 +394,46 @@ class _Batch:
             signed = note.write(msgspec.structs.replace(receipt, at=self._now), self._intake.keys.signer)
             chain.state, chain.receipt = state, signed
             self._ledger.move_on(chain)
+
+    def _extras(self, chain: Chain) -> list[Place]:
+        """What a receipt names beyond the gap, lowest first: what came in this batch, and then the newest.
+
+        A unit files what is named for good and offers the rest again, so all is named in the end, though the gap stays.
+        """
+        newest = self._ledger.extras(chain, EXTRAS_MAX)
+        if len(newest) < EXTRAS_MAX:
+            return newest[::-1]
+        offers = [offer.envelope for offer in self._offers.get((chain.unit, chain.chain), ())]
+        hashes = {offer.hash for offer in offers}
+        places = self._ledger.places(
+            chain, {offer.statement.seq for offer in offers if offer.statement.seq > chain.seq}
+        )
+        came = [place for place in places if place.hash in hashes and not place.stray]
+        chosen = list(dict.fromkeys([*reversed(came), *newest]))[:EXTRAS_MAX]
+        return sorted(chosen, key=lambda place: place.seq)
+
+    def _missing(self, chain: Chain) -> list[Picture]:
+        """The pictures a receipt asks for, the oldest first: half its room for the oldest, half for the others in turn.
+
+        Pictures may be lost from a card for ever. Were only the oldest asked for, or only those at both ends, enough
+        lost ones would keep all others waiting. The turn goes on each time that the unit says what it holds, and not
+        with each receipt: what is under way is not broken off.
+        """
+        key, turns, half = (chain.unit, chain.chain), self._intake.turns, MISSING_MAX // 2
+        oldest = self._ledger.missing(chain, (0, 0), MISSING_MAX)
+        if len(oldest) < MISSING_MAX:
+            turns.pop(key, None)
+            return list(dict.fromkeys(each.picture for each in oldest))
+        first = oldest[half - 1].place
+        begin = max(turns.get(key, first), first)
+        in_turn = self._ledger.missing(chain, begin, half)
+        if in_turn and key in self._holdings and key in turns:
+            begin = in_turn[-1].place
+            in_turn = self._ledger.missing(chain, begin, half)
+        if not in_turn:
+            begin, in_turn = first, oldest[half:]
+        turns[key] = begin
+        return list(dict.fromkeys(each.picture for each in (*oldest[:half], *in_turn)))
 
     def _refuse(self, unit: str, publication: bytes, fault: TheirFault) -> None:
         self._refusals[hashlib.sha256(publication).hexdigest(), unit, fault.why] = str(fault)[:_WORDS_MAX]

@@ -106,7 +106,8 @@ class EnvelopeRow(Model):
 
     class Meta:
         table_name = "envelope"
-        indexes = ((("chain", "seq", "hash"), True), (("chain", "whole", "seq"), False))
+        # With `prev` in it, what fits is found at once among however many others claim the same place.
+        indexes = ((("chain", "seq", "prev", "hash"), True), (("chain", "whole", "seq"), False))
 
 
 class RecordRow(Model):
@@ -252,6 +253,19 @@ class Picture:
 
 
 @dataclass(frozen=True, slots=True)
+class Lacking:
+    """A picture that is not whole, and the envelope that names it."""
+
+    picture: Picture
+    seq: int
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """Where it stands among those of its chain."""
+        return self.seq, self.picture.id
+
+
+@dataclass(frozen=True, slots=True)
 class _Slot:
     """Where an argument of a prepared query goes."""
 
@@ -291,7 +305,8 @@ class Ledger:
         }
         self._prepare()
         self.refusals = int(self._rows(RefusedRow.select(fn.COUNT(RefusedRow.id)))[0][0])
-        """How many refusals are kept."""
+        """How many refusals are kept, durably."""
+        self._refusals_added = 0
 
     @classmethod
     @contextmanager
@@ -318,8 +333,10 @@ class Ledger:
     def transaction(self) -> Iterator[None]:
         """All that is done within becomes durable together at the end, or not at all."""
         assert threading.get_ident() == self._thread, "the ledger belongs to the thread that opened it"
+        self._refusals_added = 0
         with self._database.atomic():
             yield
+        self.refusals += self._refusals_added
 
     def _prepare(self) -> None:
         """Builds the queries that are asked for each chain of each batch."""
@@ -327,15 +344,20 @@ class Ledger:
         places = row.select(row.id, row.seq, row.hash, row.prev, row.stray, row.fault).order_by(row.seq, row.id)
         # Said so, and not as `NOT whole`, SQLite takes the index, and does not read all of a long chain.
         incomplete = chain & (row.whole == Value(False, converter=False)) & ~row.stray
-        missing = PictureRow.select(PictureRow.id, PictureRow.sha256, PictureRow.size).join(NamedRow).join(EnvelopeRow)
+        lacking = (PictureRow.id, PictureRow.sha256, PictureRow.size, seq)
+        missing = PictureRow.select(*lacking).join(NamedRow).join(EnvelopeRow).order_by(seq, PictureRow.id)
+        beyond = (seq >= _slot(1)) & ((seq > _slot(1)) | (PictureRow.id > _slot(2)))
+        held = places.where(chain & (seq > _slot(1)) & ~row.stray).limit(_slot(2))
+        fitting = places.where(chain & (seq == _slot(1)) & (row.prev == _slot(2))).limit(1)
         moved = {"seq": _slot(1), "hash": _slot(2), "receipt": _slot(3), "state": _slot(4)}
         chunks = ChunkRow.picture == _slot(0)
         for name, query in {
             "places": places.where(chain & (seq >= _slot(1)) & (seq <= _slot(2))),
-            "following": places.where(chain & (seq > _slot(1))).limit(_slot(2)),
-            "extras": places.where(chain & (seq > _slot(1)) & ~row.stray).limit(_slot(2)),
+            "following": held,
+            "extras": held.order_by(row.seq.desc(), row.id.desc()),
+            "fitting": fitting,
             "whole": row.select(fn.MIN(seq)).where(incomplete & (seq <= _slot(1))),
-            "missing": missing.where(incomplete & ~PictureRow.whole).order_by(seq, PictureRow.id).limit(_slot(1)),
+            "missing": missing.where(incomplete & beyond & ~PictureRow.whole).limit(_slot(3)),
             "numbers": ChunkRow.select(ChunkRow.number).where(chunks),
             "chunk": ChunkRow.select(ChunkRow.content).where(chunks & (ChunkRow.number == _slot(1))),
             "move on": ChainRow.update(**moved).where(ChainRow.id == _slot(0)),
@@ -399,17 +421,21 @@ class Ledger:
         return found
 
     def following(self, chain: Chain, limit: int) -> list[Place]:
-        """What is held beyond a chain's contiguous part, strays too, lowest first and then in the order it came."""
+        """What is held beyond a chain's contiguous part and may come to follow, lowest first."""
         return self._places("following", chain, chain.seq, limit)
 
+    def fitting(self, chain: Chain) -> Place | None:
+        """What follows the last of a chain's contiguous part, stray or not; of several the first that came."""
+        return next(iter(self._places("fitting", chain, chain.seq + 1, chain.hash)), None)
+
     def extras(self, chain: Chain, limit: int) -> list[Place]:
-        """What is held beyond a chain's contiguous part and may come to follow, lowest first."""
+        """What is held beyond a chain's contiguous part and may come to follow, highest first."""
         return self._places("extras", chain, chain.seq, limit)
 
-    def _places(self, name: str, chain: Chain, *numbers: int) -> list[Place]:
+    def _places(self, name: str, chain: Chain, *arguments: int | str) -> list[Place]:
         return [
             Place(id_, seq, hash_, prev, bool(stray), fault)
-            for id_, seq, hash_, prev, stray, fault in self._prepared[name](chain.id, *numbers)
+            for id_, seq, hash_, prev, stray, fault in self._prepared[name](chain.id, *arguments)
         ]
 
     def publication(self, place: Place) -> tuple[bytes, bytes]:
@@ -485,6 +511,13 @@ class Ledger:
         self._add_records([(envelope, read)])
         self._do(EnvelopeRow.update(fault="").where(EnvelopeRow.id == envelope))
 
+    def mesas(self, envelopes: Collection[int]) -> dict[int, str]:
+        """The mesas of which these envelopes hold a reading, by envelope."""
+        query = RecordRow.select(RecordRow.envelope, RecordRow.mesa).where(
+            (RecordRow.envelope << sorted(envelopes)) & (RecordRow.mesa != "")
+        )
+        return dict(self._rows(query)) if envelopes else {}
+
     def differing(self, mesas: Collection[str]) -> set[str]:
         """Which of these mesas have more than one reading among what may count."""
         query = (
@@ -503,14 +536,16 @@ class Ledger:
         first = self._prepared["whole"](chain.id, chain.seq).fetchone()[0]
         return chain.seq if first is None else first - 1
 
-    def missing(self, chain: Chain, pictures: int, chunks: int) -> list[tuple[Sealed, list[int]]]:
-        """The oldest pictures of a chain that are not whole, at most so many, each with its first missing chunks."""
-        found = []
-        for id_, sha256, size in self._prepared["missing"](chain.id, pictures).fetchall():
-            name, held = Sealed(sha256, size), self._chunk_numbers(id_)
-            missing = (number for number in range(name.chunks) if number not in held)
-            found.append((name, list(itertools.islice(missing, chunks))))
-        return found
+    def missing(self, chain: Chain, after: tuple[int, int], limit: int) -> list[Lacking]:
+        """The pictures of a chain that are not whole, the oldest first, from beyond a place in that order."""
+        rows = self._prepared["missing"](chain.id, *after, limit).fetchall()
+        return [Lacking(Picture(id_, Sealed(sha256, size), whole=False), seq) for id_, sha256, size, seq in rows]
+
+    def missing_chunks(self, picture: Picture, limit: int) -> tuple[int, ...]:
+        """The first chunks of a picture that are not held."""
+        held = self._chunk_numbers(picture.id)
+        missing = (number for number in range(picture.name.chunks) if number not in held)
+        return tuple(itertools.islice(missing, limit))
 
     def _chunk_numbers(self, picture_id: int) -> set[int]:
         return {number for (number,) in self._prepared["numbers"](picture_id)}
@@ -594,7 +629,7 @@ class Ledger:
         row = RefusedRow
         fields = (row.id, row.publication, row.unit, row.why, row.at, row.note)
         self._insert(row, [(next(self._ids[RefusedRow]), *each) for each in rows], fields)
-        self.refusals += len(rows)
+        self._refusals_added += len(rows)
 
     # Reading, for the count
 
@@ -670,9 +705,11 @@ def _connected(place: str, *, write: bool) -> Iterator[Database]:
                 _do(database, "SET default_transaction_isolation = 'repeatable read'")
             yield database
     elif write:
-        path = Path(place)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock = os.open(f"{place}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            lock = os.open(f"{place}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            # A folder made here could be the mount point of a disk that is not there.
+            raise OurFault(f"ledger {place}: {error.strerror}: make its folder, for the hub to write in") from error
         try:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

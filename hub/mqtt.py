@@ -99,7 +99,7 @@ class Link:
             failures = 0 if self._came_up else failures + 1
             # Full jitter: hubs and units that a broker's restart has cut off do not come back all at once.
             wait = random.uniform(0, min(_WAIT_SECONDS_MAX, _WAIT_SECONDS_FIRST * 2 ** min(failures, 8)))  # noqa: S311
-            self._log(Event.LINK_DOWN, why=self._ended, seconds=round(wait, 1))
+            self._log(Event.LINK_DOWN, why=self._ended, next_ms=round(wait * 1000))
             select([self._told], [], [], wait)
 
     def _one_connection(self) -> None:
@@ -107,9 +107,12 @@ class Link:
         broker = self._settings.broker
         client = self._client()
         try:
-            client.connect(
-                broker.host, broker.port, KEEPALIVE_SECONDS, clean_start=False, properties=self._connect_properties()
-            )
+            try:
+                properties = self._connect_properties()
+                client.connect(broker.host, broker.port, KEEPALIVE_SECONDS, clean_start=False, properties=properties)
+            except OSError as error:
+                self._end(f"cannot connect to {broker.host}:{broker.port}: {error.strerror or error}")
+                return
             while not self._ended and not self._stopping:
                 self._fill(client)
                 self._answer(client)

@@ -13,14 +13,22 @@ class Pictures:
     """A folder of whole sealed pictures.
 
     Args:
-        folder: made when it is not there; what a killed hub left half written in it is removed.
+        folder: made when it is not there, but not the one that it is in; what a killed hub left half written in it is
+            removed.
+
+    Raises:
+        OurFault: the folder cannot be made or written in.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        folder.mkdir(parents=True, exist_ok=True)
-        for half in folder.glob("*.part"):
-            half.unlink()
+        try:
+            folder.mkdir(exist_ok=True)
+            for half in folder.glob("*.part"):
+                half.unlink()
+        except OSError as error:
+            # The folder around it is never made: it could be the mount point of a disk that is not there.
+            raise OurFault(f"pictures {folder}: {error.strerror}: give a folder inside one that is there") from error
 
     def path(self, sha256: str) -> Path:
         """Where the picture of that name is, once it is whole."""
@@ -46,7 +54,7 @@ class Pictures:
                 half.unlink()
                 return False
             half.rename(self.path(picture.sha256))
-            _fsync_folder(self._folder)
+            fsync_folder(self._folder)
         except OSError as error:
             raise OurFault(f"pictures in {self._folder}: {error.strerror}: make room and start again") from error
         return True
@@ -64,7 +72,7 @@ def _write(path: Path, chunks: Iterable[bytes]) -> str:
     return digest.hexdigest()
 
 
-def _fsync_folder(folder: Path) -> None:
+def fsync_folder(folder: Path) -> None:
     """Makes a rename in a folder durable."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:

@@ -33,7 +33,7 @@ def opened(settings: Settings, now: Callable[[], int], log: Log, *, in_two: bool
         OurFault: keys, register or ledger cannot be used.
     """
     keys, register = Keys.read(settings.keys, settings.name), Register(settings.register, log)
-    second = Second(settings.keys, settings.name, settings.profile.id) if in_two else None
+    second = Second(settings.deployment, settings.keys, settings.name, settings.profile.id) if in_two else None
     with (
         contextlib.closing(second) if second else contextlib.nullcontext(),
         Ledger.opened(settings.database, about(settings), write=True) as ledger,

@@ -32,12 +32,13 @@ SECONDS_MAX = 30
 class Second:
     """A process that examines. It is started at once, and is of use as soon as it `is_ready`."""
 
-    def __init__(self, keys: Path, hub: str, profile: str) -> None:
+    def __init__(self, deployment: str, keys: Path, hub: str, profile: str) -> None:
         spawning = multiprocessing.get_context("spawn")
         self._pipe, theirs = spawning.Pipe()
         _limit(self._pipe)
         self._ready = False
-        self._process = spawning.Process(target=_serve, args=(theirs, keys, hub, profile), name="second", daemon=True)
+        arguments = (theirs, deployment, keys, hub, profile)
+        self._process = spawning.Process(target=_serve, args=arguments, name="second", daemon=True)
         self._process.start()
         theirs.close()  # else it would not be seen when the process is lost
 
@@ -89,10 +90,10 @@ def _limit(pipe: Connection) -> None:
             same.setsockopt(socket.SOL_SOCKET, way, struct.pack("ll", SECONDS_MAX, 0))
 
 
-def _serve(pipe: Connection, keys: Path, hub: str, profile: str) -> None:
+def _serve(pipe: Connection, deployment: str, keys: Path, hub: str, profile: str) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C is for the hub, which then closes the pipe
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    examiner = Examiner(Keys.read(keys, hub).opener, profiles.named(profile))
+    examiner = Examiner(deployment, Keys.read(keys, hub).opener, profiles.named(profile))
     try:
         pipe.send("ready")
         while True:

@@ -26,7 +26,7 @@ class HubFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         profile: id of the election's profile.
         keys: folder of `sign.pem` (P-256) and `seal.pem` (X25519), PKCS#8 PEM without a passphrase.
         register: the enrolled units' verifier keys, one a line; read again when it changes.
-        database: path of an SQLite file, or a `postgresql://` DSN.
+        database: path of an SQLite file in a folder that is there, or a `postgresql://` DSN.
         pictures: folder for whole sealed pictures.
         broker: where to connect.
         batch: most publications in one commit.
@@ -42,7 +42,7 @@ class HubFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     database: str
     pictures: str
     broker: Broker
-    batch: Annotated[int, Meta(ge=1, le=1024)] = 256
+    batch: Annotated[int, Meta(ge=1, le=512)] = 256
     linger_ms: Annotated[int, Meta(ge=0, le=1000)] = 5
 
 
@@ -76,13 +76,17 @@ def read(path: Path) -> Settings:
     except UnicodeDecodeError as error:
         raise OurFault(f"settings {path}: not UTF-8 text: give the right file with --settings") from error
     base = path.parent.resolve()
+    try:
+        profile = profiles.named(file.profile)
+    except OurFault as error:
+        raise OurFault(f"{path}: {error}") from error
     for key, is_there in (("keys", (base / file.keys).is_dir()), ("register", (base / file.register).is_file())):
         if not is_there:
             raise OurFault(f"{path}: {key}: expected it at {base / getattr(file, key)}, found nothing: make it")
     return Settings(
         name=file.name,
         deployment=file.deployment,
-        profile=profiles.named(file.profile),
+        profile=profile,
         keys=base / file.keys,
         register=base / file.register,
         database=file.database if file.database.startswith(POSTGRESQL) else str(base / file.database),

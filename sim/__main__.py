@@ -1,6 +1,7 @@
 """The simulator's program: everything that testigo does, with no hardware."""
 
 import argparse
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -62,6 +63,7 @@ def _add(
 def _demo(options: argparse.Namespace) -> int:
     from sim.demo import demo
 
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that it ends its programs on the way out
     return demo(options.folder, options.sheets)
 
 

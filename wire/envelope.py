@@ -49,6 +49,7 @@ class Envelope(Statement, frozen=True):
 
     Attributes:
         chain: 32 hex digits, drawn anew at each enrolment or rebuilt card.
+        deployment: whose election trial or night it is; checked against the topic's.
         pictures: the sealed pictures, in the order of the record's.
         prev: hash of the envelope before this one in the chain; `NOTHING` for the first.
         seq: from 1, without gaps.
@@ -59,6 +60,7 @@ class Envelope(Statement, frozen=True):
     KIND: ClassVar[str] = "testigo/envelope/1"
 
     chain: ChainId
+    deployment: Name
     pictures: Annotated[tuple[Sealed, ...], Meta(max_length=PARTS_MAX)]
     prev: Hash
     record: Sealed
@@ -82,16 +84,17 @@ class Envelope(Statement, frozen=True):
             raise MalformedError(f"envelope {self.seq}: only the first of a chain has no envelope before it: drop it")
 
 
-def context(unit: str, chain: str, seq: int, what: str) -> bytes:
-    """What a seal is bound to, so that sealed bytes cannot be moved to another place in a chain.
+def context(deployment: str, unit: str, chain: str, seq: int, what: str) -> bytes:
+    """What a seal is bound to, so that sealed bytes cannot be moved to another place.
 
     Args:
+        deployment: the deployment's name.
         unit: the unit's name.
         chain: the chain.
         seq: the place in it.
         what: `record`, or `picture/0` for the first picture, and so on.
     """
-    return f"testigo/sealed/1 {unit} {chain} {seq} {what}".encode("ascii")
+    return f"testigo/sealed/1 {deployment} {unit} {chain} {seq} {what}".encode("ascii")
 
 
 def join(note: bytes, sealed_record: bytes) -> bytes:

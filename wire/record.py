@@ -42,6 +42,7 @@ class Record(Statement, frozen=True):
         chain, seq: the place in the unit's chain; the same as in the envelope.
         clock: where `date` comes from: `unset`, `system`, `rtc`, `hub`. It is never evidence.
         date: what the unit believed, UTC to the second (`2024-07-28T20:24:06Z`).
+        deployment: whose election trial or night it is, as in the envelope; checked against the topic's.
         doubt: why the payloads are no acta of the profile, in words; empty when they are one.
         how: which step of the reader read the QR codes; empty when none was read.
         mode: live, or training: never counted.
@@ -59,6 +60,7 @@ class Record(Statement, frozen=True):
     chain: ChainId
     clock: Word
     date: Annotated[str, Meta(pattern=r"\A[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z\Z")]
+    deployment: Name
     doubt: Annotated[str, Meta(max_length=400)]
     how: Annotated[str, Meta(max_length=64)]
     mode: Mode

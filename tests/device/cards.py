@@ -11,7 +11,7 @@ from device.ports import Frame
 from device.store import Place, Store
 from sim.clock import SteppedClock
 from tests.device.world import acta
-from tests.wire.samples import HUB, OPENERS, TRUSTED, UNIT
+from tests.wire.samples import DEPLOYMENT, HUB, OPENERS, TRUSTED, UNIT
 from wire import note
 from wire.envelope import Envelope, context, split
 from wire.fields import NOTHING
@@ -36,7 +36,7 @@ def opened(folder: Path, repaired: Callable[[str], None] = lambda _what: None) -
 
 def keep(store: Store, number: int = 1, pictures: int = 1, content: bytes = PHOTOGRAPH) -> Place:
     """Keeps the acta of a mesa."""
-    keeper = Keeper(store, UNIT, RECIPIENTS, SteppedClock(), "ve-2024-presidential", Mode.LIVE)
+    keeper = Keeper(store, DEPLOYMENT, UNIT, RECIPIENTS, SteppedClock(), "ve-2024-presidential", Mode.LIVE)
     frame = Frame(np.zeros((2, 2), np.uint8), content, "image/jpeg")
     return keeper.keep([acta(number)], "direct", "", [frame] * pictures)
 
@@ -54,9 +54,9 @@ def envelopes(folder: Path) -> dict[tuple[str, int], Note[Envelope]]:
         envelope = note.read(text, Envelope, OWN)
         statement = envelope.statement
         statement.check(sealed)
-        place = (statement.unit, statement.chain, statement.seq)
+        place = (statement.deployment, statement.unit, statement.chain, statement.seq)
         record = note.read(OPENERS[1].open(sealed, context(*place, "record")), Record, OWN).statement
-        assert (record.unit, record.chain, record.seq) == place
+        assert (record.deployment, record.unit, record.chain, record.seq) == place
         for number, picture in enumerate(statement.pictures):
             content = (folder / "kept" / f"{picture.sha256}.picture").read_bytes()
             assert OPENERS[0].open(content, context(*place, f"picture/{number}")) == PHOTOGRAPH

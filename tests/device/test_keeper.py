@@ -11,7 +11,7 @@ from device.ports import Frame
 from device.store import Store
 from sim.clock import DATE, SteppedClock
 from tests.device.cards import OWN, PHOTOGRAPH, RECIPIENTS, opened
-from tests.wire.samples import OPENERS, UNIT, fault_of, sha256
+from tests.wire.samples import DEPLOYMENT, OPENERS, UNIT, fault_of, sha256
 from wire import note
 from wire.envelope import Envelope, context, split
 from wire.errors import NotForUsError
@@ -29,7 +29,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 @pytest.fixture
 def keeper(store: Store) -> Keeper:
-    return Keeper(store, UNIT, RECIPIENTS, SteppedClock(), "ve-2024-presidential", Mode.LIVE)
+    return Keeper(store, DEPLOYMENT, UNIT, RECIPIENTS, SteppedClock(), "ve-2024-presidential", Mode.LIVE)
 
 
 def envelope_of(store: Store, seq: int) -> tuple[Envelope, bytes]:
@@ -40,7 +40,7 @@ def envelope_of(store: Store, seq: int) -> tuple[Envelope, bytes]:
 
 def record_of(store: Store, seq: int) -> Record:
     envelope, sealed = envelope_of(store, seq)
-    bound = context(UNIT.verifier.name, envelope.chain, seq, "record")
+    bound = context(DEPLOYMENT, UNIT.verifier.name, envelope.chain, seq, "record")
     return note.read(OPENERS[0].open(sealed, bound), Record, OWN).statement
 
 
@@ -52,6 +52,7 @@ def test_a_record_holds_what_was_seen_and_where_it_stands(store: Store, keeper: 
         chain=place.chain,
         clock="system",
         date="2024-07-29T00:04:06Z",
+        deployment=DEPLOYMENT,
         doubt="a doubt",
         how="direct",
         mode=Mode.LIVE,
@@ -68,7 +69,7 @@ def test_a_record_holds_what_was_seen_and_where_it_stands(store: Store, keeper: 
 def test_every_recipient_can_open_it_alone_and_nobody_else_can(store: Store, keeper: Keeper) -> None:
     keeper.keep(["a payload"], "direct", "", [])
     envelope, sealed = envelope_of(store, 1)
-    bound = context(UNIT.verifier.name, envelope.chain, 1, "record")
+    bound = context(DEPLOYMENT, UNIT.verifier.name, envelope.chain, 1, "record")
     assert OPENERS[0].open(sealed, bound) == OPENERS[1].open(sealed, bound)
     assert isinstance(fault_of(OPENERS[2].open, sealed, bound), NotForUsError)
 
@@ -77,7 +78,12 @@ def test_what_is_sealed_opens_at_its_own_place_only(store: Store, keeper: Keeper
     keeper.keep(["a payload"], "direct", "", [FRAME])
     envelope, sealed = envelope_of(store, 1)
     for seq, what in ((2, "record"), (1, "picture/0")):
-        assert fault_of(OPENERS[0].open, sealed, context(UNIT.verifier.name, envelope.chain, seq, what))
+        assert fault_of(OPENERS[0].open, sealed, context(DEPLOYMENT, UNIT.verifier.name, envelope.chain, seq, what))
+
+
+def test_the_envelope_says_whose_deployment_it_is_of(store: Store, keeper: Keeper) -> None:
+    keeper.keep(["a payload"], "direct", "", [])
+    assert envelope_of(store, 1)[0].deployment == DEPLOYMENT
 
 
 def test_a_second_record_follows_the_first(store: Store, keeper: Keeper) -> None:

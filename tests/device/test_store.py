@@ -2,6 +2,7 @@
 
 import sqlite3
 import threading
+from contextlib import closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -20,7 +21,7 @@ from tests.device.cards import (
     opened,
     receipt,
 )
-from tests.wire.samples import CHAIN, HUB, OPENERS, OTHER_HUB, UNIT, sha256
+from tests.wire.samples import CHAIN, DEPLOYMENT, HUB, OPENERS, OTHER_HUB, UNIT, sha256
 from wire.envelope import PICTURE_BYTES_MAX, context
 from wire.fields import INTEGER_MAX, NOTHING
 from wire.receipt import Extra
@@ -61,7 +62,7 @@ def test_a_sealed_picture_is_read_in_pieces_and_opens(tmp_path: Path) -> None:
         assert len({picture.sha256 for picture in named}) == 3
         for number, picture in enumerate(named):
             pieces = [store.read_chunk(picture.sha256, start, 500) for start in range(0, picture.size, 500)]
-            bound = context(UNIT.verifier.name, place.chain, 1, f"picture/{number}")
+            bound = context(DEPLOYMENT, UNIT.verifier.name, place.chain, 1, f"picture/{number}")
             assert OPENERS[0].open(b"".join(pieces), bound) == PHOTOGRAPH
 
 
@@ -71,7 +72,7 @@ def test_a_sealed_picture_of_any_length_is_whole_on_the_card(tmp_path: Path, len
     with opened(tmp_path) as store:
         place = keep(store, content=bytes(length))
     (path,) = (tmp_path / "kept").glob("*.picture")
-    bound = context(UNIT.verifier.name, place.chain, 1, "picture/0")
+    bound = context(DEPLOYMENT, UNIT.verifier.name, place.chain, 1, "picture/0")
     assert sha256(path.read_bytes()) == path.stem
     assert OPENERS[0].open(path.read_bytes(), bound) == bytes(length)
 
@@ -98,7 +99,8 @@ def test_sqlite_itself_says_that_a_commit_is_durable(tmp_path: Path) -> None:
             for name in ("journal_mode", "synchronous")
         }
         assert in_force == {"journal_mode": "wal", "synchronous": 2}
-    assert sqlite3.connect(tmp_path / "index.db").execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    with closing(sqlite3.connect(tmp_path / "index.db")) as other:
+        assert other.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
 
 def test_another_thread_is_refused(tmp_path: Path) -> None:
@@ -184,6 +186,20 @@ def test_a_receipt_with_another_hash_changes_nothing(tmp_path: Path, hash_: str)
         assert store.waiting_count(1) == 1
 
 
+@pytest.mark.parametrize("seq", [1, 7])
+def test_a_card_that_lost_its_end_goes_on_in_a_new_chain_and_not_in_a_fork(tmp_path: Path, seq: int) -> None:
+    with opened(tmp_path) as store:
+        chain = keep(store).chain
+        assert not store.settle(receipt(chain, seq, "f" * 64))
+        place = store.place()
+        assert place.chain != chain
+        assert (place.seq, place.prev) == (1, NOTHING)
+        assert keep(store).chain == place.chain
+        assert offered(store) == {(chain, 1), (place.chain, 1)}
+    with opened(tmp_path) as store:
+        assert (store.place().chain, store.place().seq) == (place.chain, 2)
+
+
 def test_a_receipt_of_an_unknown_chain_changes_nothing(tmp_path: Path) -> None:
     with opened(tmp_path) as store:
         chain = keep(store).chain
@@ -235,7 +251,8 @@ def test_every_record_either_waits_or_is_receipted_by_enough_hubs(
             else:
                 hub, reach, extras = step
                 named = tuple(Extra(hashes.get(seq, "f" * 64), seq) for seq in sorted(extras))
-                known = store.settle(receipt(chain, reach, hashes.get(reach, "f" * 64), hub=HUBS[hub], extras=named))
+                of = chain if reach in hashes else CHAIN  # what was never kept is another chain's
+                known = store.settle(receipt(of, reach, hashes.get(reach, "f" * 64), hub=HUBS[hub], extras=named))
                 assert known == (reach in hashes)
                 for seq in held:
                     if known and (seq <= reach or seq in extras):

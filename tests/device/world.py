@@ -149,7 +149,8 @@ class World:
         text, sealed = split(publication)
         envelope = note.read(text, Envelope, trusted).statement
         envelope.check(sealed)
-        content = self.intake.keys.opener.open(sealed, context(envelope.unit, envelope.chain, envelope.seq, "record"))
+        place = (envelope.deployment, envelope.unit, envelope.chain, envelope.seq)
+        content = self.intake.keys.opener.open(sealed, context(*place, "record"))
         return note.read(content, Record, trusted).statement
 
     def mesas(self) -> set[str]:

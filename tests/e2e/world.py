@@ -16,7 +16,10 @@ from device.settings import read
 from device.store import Store
 from sim import deployment, paper
 from sim.broker import Broker
+from wire import note
+from wire.envelope import Envelope, split
 from wire.log import facts
+from wire.note import Note
 
 SECONDS_MAX = 60
 
@@ -111,6 +114,13 @@ class World:
     def kept(self, name: str = "") -> int:
         """How many times the kept lamp came on for something new."""
         return sum(each["signal"] in ("kept", "kept-doubtful") for each in self.laid(name))
+
+    def envelopes(self, name: str = "") -> list[Note[Envelope]]:
+        """The envelopes on a unit's card, verified."""
+        settings = read(self.made.units[name or self.name])
+        verifier = signer_from(settings.key, settings.unit).verifier
+        files = (settings.card / "kept").glob("*.envelope")
+        return [note.read(split(file.read_bytes())[0], Envelope, {verifier.name: verifier}) for file in files]
 
     def waiting(self, name: str = "") -> int:
         """How many records wait on a unit's card; the unit must not be running."""

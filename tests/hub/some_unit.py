@@ -59,13 +59,14 @@ class SomeUnit:
     chain: str = "c" * 32
     seq: int = 0
     prev: str = NOTHING
+    deployment: str = DEPLOYMENT
     signer: KeySigner = field(init=False)
 
     def __post_init__(self) -> None:
         self.signer = KeySigner(self.name, ec.generate_private_key(ec.SECP256R1()))
 
     def topic(self, leaf: Leaf, sha256: str = "", number: int = 0) -> str:
-        return str(Topic(DEPLOYMENT, self.name, leaf, sha256, number))
+        return str(Topic(self.deployment, self.name, leaf, sha256, number))
 
     def record(self, payloads: Sequence[str] = (), pictures: int = 0, **changed: Any) -> Record:
         """The record of the next place, with what is asked changed."""
@@ -75,6 +76,7 @@ class SomeUnit:
             "chain": self.chain,
             "clock": "system",
             "date": "2024-07-28T20:24:06Z",
+            "deployment": self.deployment,
             "doubt": "",
             "how": "zxing",
             "mode": Mode.LIVE,
@@ -104,12 +106,13 @@ class SomeUnit:
         return text + b"\n\xe2\x80\x94 " + self.name.encode("ascii") + b" " + line + b"\n"
 
     def context(self) -> bytes:
-        return context(self.name, self.chain, self.seq + 1, "record")
+        return context(self.deployment, self.name, self.chain, self.seq + 1, "record")
 
     def enclose(self, sealed: bytes, pictures: Sequence[bytes | Sealed] = (), **changed: Any) -> Publication:
         """The publication of sealed bytes at the next place."""
         fields: dict[str, Any] = {
             "chain": self.chain,
+            "deployment": self.deployment,
             "pictures": tuple(each if isinstance(each, Sealed) else Sealed.of(each) for each in pictures),
             "prev": self.prev,
             "record": Sealed.of(sealed),

@@ -139,6 +139,17 @@ def test_the_evidence_of_refusals_is_bounded(hub: HubHere) -> None:
     assert hub.ledger.refusals == hub.ledger.refusals_of(unit.name) == REFUSALS_OF_A_UNIT_MAX
 
 
+def test_refusals_that_were_not_kept_are_not_reckoned(hub: HubHere) -> None:
+    def fail() -> None:
+        with hub.ledger.transaction():
+            hub.ledger.add_refusals([("a" * 64, "unit-1", "malformed", 1, b"note")])
+            raise ValueError
+
+    with pytest.raises(ValueError, match=r"^$"):
+        fail()
+    assert hub.ledger.refusals == hub.ledger.refusals_of("unit-1") == 0
+
+
 def test_nothing_in_the_log_tells_what_was_seen(hub: HubHere) -> None:
     unit = hub.unit()
     hub.take(unit.press(some_payload(1)), unit.press(some_payload(1, votes=9)), unit.press("secret"))

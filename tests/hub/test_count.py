@@ -47,8 +47,15 @@ def test_totals_are_the_sums_over_the_mesas_that_count(fed: HubHere) -> None:
 
 def test_totals_for_people_say_what_does_not_count(fed: HubHere) -> None:
     said = text(fed.count())
-    for words in ("2 mesas count", "1 mesas in conflict", "110000000.04", "2 records without an acta", "1 training"):
+    for words in ("2 mesas count", "1 mesa in conflict", "110000000.04", "2 records without an acta", "1 training"):
         assert words in said
+
+
+def test_totals_for_people_tell_one_from_many(hub: HubHere) -> None:
+    hub.take(hub.unit("unit-1").press(some_payload(1)), hub.unit("unit-2").press("hello"))
+    said = text(hub.count())
+    assert said.startswith("1 mesa counts\n")
+    assert "\n1 record without an acta, not counted:\n" in said
 
 
 def test_every_reading_is_a_row_and_each_export_is_the_same(fed: HubHere, tmp_path: Path) -> None:
@@ -79,6 +86,21 @@ def test_an_export_overwrites_only_when_it_is_told_to(fed: HubHere, tmp_path: Pa
     export(fed.ledger, profile, file, force=True)
     assert file.read_text("utf-8").startswith("status,mesa")
     assert not list(tmp_path.glob(".*.part"))
+
+
+def test_an_export_writes_over_nothing_else_and_leaves_nothing_half_written(
+    sqlite_hub: HubHere, tmp_path: Path
+) -> None:
+    profile, others = profiles.named(sqlite_hub.profile), tmp_path / "theirs"
+    others.write_text("theirs", "utf-8")
+    (tmp_path / ".rows.csv.part").symlink_to(others)
+    export(sqlite_hub.ledger, profile, tmp_path / "rows.csv", force=False)
+    assert others.read_text("utf-8") == "theirs"
+    before = sorted(tmp_path.iterdir())
+    (tmp_path / "folder.csv").mkdir()
+    with pytest.raises(OurFault, match=r"folder\.csv"):
+        export(sqlite_hub.ledger, profile, tmp_path / "folder.csv", force=True)
+    assert sorted(tmp_path.iterdir()) == sorted([*before, tmp_path / "folder.csv"])
 
 
 def test_an_export_to_nowhere_says_so(fed: HubHere, tmp_path: Path) -> None:

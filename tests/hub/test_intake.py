@@ -89,8 +89,19 @@ def test_more_extras_than_a_receipt_can_name_are_all_held(hub: HubHere) -> None:
     first, *others = some_presses(hub.unit(), EXTRAS_MAX + 60)
     receipt = hub.answer(*others)
     assert receipt.seq == 0
-    assert [extra.seq for extra in receipt.extras] == list(range(2, EXTRAS_MAX + 2))
+    assert [extra.seq for extra in receipt.extras] == list(range(61, EXTRAS_MAX + 61))
     assert hub.answer(first).seq == EXTRAS_MAX + 60
+
+
+def test_all_that_lies_beyond_a_record_that_is_lost_is_receipted_in_the_end(hub: HubHere) -> None:
+    unit = hub.unit()
+    _lost, *waiting = some_presses(unit, EXTRAS_MAX + 60)
+    # The unit files what is named for good, and offers the others again.
+    for _ in range(2):
+        named = {extra.seq for extra in hub.answer(*waiting).extras}
+        waiting = [press for press in waiting if press.seq not in named]
+    assert waiting == []
+    assert hub.answer(unit.press(some_payload())).extras[-1].seq == unit.seq
 
 
 def test_two_units_and_two_chains_are_answered_each_for_itself(hub: HubHere) -> None:
@@ -179,6 +190,47 @@ def test_a_mesa_with_two_readings_is_in_conflict_and_does_not_count(hub: HubHere
     assert (counted.counted, counted.conflicts) == (1, ["110000000.02"])
     ((_, facts),) = [told for told in hub.events if told[0] is Event.CONFLICT]
     assert set(facts) == {"unit", "chain", "seq"}
+
+
+def conflicts(hub: HubHere) -> list[tuple[Any, ...]]:
+    return [(facts["unit"], facts["seq"]) for event, facts in hub.events if event is Event.CONFLICT]
+
+
+def test_a_conflict_with_a_stray_that_comes_to_follow_is_told(hub: HubHere) -> None:
+    hub.take(hub.unit("unit-2").press(some_payload(1, votes=7)))
+    unit = hub.unit()
+    first, right = unit.press(some_payload(5)), unit.press(some_payload(1, votes=8))
+    unit.seq, unit.prev = 1, "e" * 64
+    hub.take(unit.press(some_payload(6)), right)
+    assert conflicts(hub) == []
+    hub.take(first)
+    assert conflicts(hub) == [(unit.name, 2)]
+    assert hub.count().conflicts == ["110000000.02"]
+
+
+def test_a_conflict_with_what_is_opened_late_is_told(hub: HubHere) -> None:
+    hub.take(hub.unit("unit-2").press(some_payload(1, votes=7)))
+    unit, right = hub.unit(), hub.keys
+    hub.keys = Keys(right.signer, some_opener(hub.name))
+    hub.restart()
+    hub.take(unit.press(some_payload(1, votes=8)))
+    hub.keys = right
+    hub.restart()
+    assert conflicts(hub) == []
+    hub.intake.open_late()
+    assert conflicts(hub) == [(unit.name, 1)]
+
+
+def test_any_number_of_envelopes_that_do_not_follow_leave_room_for_the_one_that_does(hub: HubHere) -> None:
+    unit = hub.unit()
+    first, right, third = some_presses(unit, 3)
+    wrong = []
+    for number in range(300):
+        unit.seq, unit.prev = 1, f"{number + 1:064x}"
+        wrong.append(unit.press())
+    hub.take(*wrong, right, third)
+    assert hub.receipt(hub.take(first)[:1]).hash == third.hash
+    assert len(hub.count().strays) == 300
 
 
 def test_training_never_counts(hub: HubHere) -> None:
@@ -270,7 +322,7 @@ def test_a_record_of_another_place_or_with_other_pictures_is_refused(hub: HubHer
 def test_a_seal_of_another_place_does_not_open(hub: HubHere) -> None:
     unit = hub.unit()
     record = note.write(unit.record([some_payload()]), unit.signer)
-    moved = seal(record, unit.recipients, context(unit.name, unit.chain, 2, "record"))
+    moved = seal(record, unit.recipients, context(unit.deployment, unit.name, unit.chain, 2, "record"))
     assert hub.refusal(unit.enclose(moved)).why == "malformed"
 
 

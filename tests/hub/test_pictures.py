@@ -10,6 +10,7 @@ from hub.pictures import Pictures
 from tests.hub.conftest import HubHere
 from tests.hub.some_unit import Publication, some_payload
 from wire.envelope import CHUNK_BYTES, Sealed
+from wire.errors import OurFault
 from wire.receipt import CHUNKS_MAX, MISSING_MAX, Missing
 from wire.topics import Leaf
 
@@ -86,6 +87,31 @@ def test_receipts_name_the_oldest_pictures_first_and_not_too_much_of_them(hub: H
     missing = hub.answer(*(unit.press(some_payload(n), pictures=[each]) for n, each in enumerate(pictures))).missing
     assert missing[0].chunks == tuple(range(CHUNKS_MAX))
     assert [each.sha256 for each in missing] == [Sealed.of(picture).sha256 for picture in pictures[:MISSING_MAX]]
+
+
+@pytest.mark.parametrize("at", ["start", "end", "both"])
+def test_pictures_lost_from_a_card_keep_no_other_waiting(hub: HubHere, at: str) -> None:
+    unit = hub.unit()
+    pictures = [b"picture %d" % number for number in range(4 * MISSING_MAX)]
+    ends = {"start": (2 * MISSING_MAX, 0), "end": (0, 2 * MISSING_MAX), "both": (MISSING_MAX, MISSING_MAX)}[at]
+    there = {Sealed.of(each).sha256: each for each in pictures[ends[0] : len(pictures) - ends[1]]}
+    hub.answer(*(unit.press(some_payload(n), pictures=[each]) for n, each in enumerate(pictures)))
+    hub.restart()
+    for _ in range(24):
+        asked = [each.sha256 for each in hub.answer(unit.holding()).missing]
+        assert len(asked) <= MISSING_MAX
+        hub.take(*(chunk for sha256 in asked if sha256 in there for chunk in unit.chunks(there[sha256])))
+    assert set(whole_pictures(hub)) == there.keys()
+
+
+def test_the_folder_of_pictures_is_made_but_not_the_one_that_it_is_in(tmp_path: Path) -> None:
+    with pytest.raises(OurFault, match="no/pictures"):
+        Pictures(tmp_path / "no" / "pictures")
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "file").write_bytes(b"mine")
+    with pytest.raises(OurFault, match="file"):
+        Pictures(tmp_path / "file")
+    Pictures(tmp_path / "pictures")
 
 
 def test_whole_stops_at_the_first_picture_that_lacks(hub: HubHere) -> None:

@@ -61,12 +61,16 @@ def hub(folder: Path, *arguments: str) -> tuple[int, str, str]:
         ('name = "hub-a"', 'nam = "hub-a"', ("'nam'", "'name'")),
         ('name = "hub-a"', 'name = "Hub A"', ("$.name",)),
         ("port = 1", "port = 70000", ("$.broker.port",)),
-        (f'profile = "{PROFILE}"', 'profile = "ve-2030"', ("ve-2030", PROFILE)),
+        (f'profile = "{PROFILE}"', 'profile = "ve-2030"', ("hub.toml: ", "ve-2030", PROFILE)),
         ('register = "register"', 'register = "nothing"', ("register", "nothing")),
         ('keys = "keys"', 'keys = "."', ("sign.pem",)),
         ('pictures = "pictures"', "", ("pictures",)),
         ('name = "hub-a"', "name = ", ("not TOML",)),
         ('database = "ledger.sqlite"', 'database = "postgresql://127.0.0.1:1/nothing"', ("PostgreSQL",)),
+        ('database = "ledger.sqlite"', 'database = "no/ledger.sqlite"', ("no/ledger.sqlite",)),
+        ('pictures = "pictures"', 'pictures = "no/pictures"', ("no/pictures",)),
+        ('pictures = "pictures"', 'pictures = "register"', ("register",)),
+        ('pictures = "pictures"', 'pictures = "pictures"\nbatch = 513', ("$.batch",)),
         ("port = 1", 'port = 1\ntls = { ca = "a", certificate = "b", key = "c" }', ("broker.tls",)),
     ],
 )
@@ -201,7 +205,9 @@ def test_what_comes_over_a_real_broker_is_receipted_counted_and_exported(
 @pytest.mark.e2e
 def test_the_hub_comes_back_after_the_broker(folder: Path, unit: SomeUnit, port: int) -> None:
     with hub_running(folder, port) as running:
-        await_event(running, "link-down")
+        said = await_event(running, "link-down")
+        assert f'why="cannot connect to 127.0.0.1:{port}: ' in said
+        assert " next_ms=" in said
         with broker(folder, port):
             await_event(running, "link-up")
             with unit_connected(port) as (client, came):

@@ -12,7 +12,7 @@ from hub import second
 from hub.intake import SHARED_MIN
 from hub.second import Second
 from tests.hub.conftest import HubHere
-from tests.hub.some_unit import Publication, SomeUnit, some_payload
+from tests.hub.some_unit import DEPLOYMENT, Publication, SomeUnit, some_payload
 from wire.topics import Leaf
 
 
@@ -20,7 +20,7 @@ from wire.topics import Leaf
 def hub_in_two(sqlite_hub: HubHere, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubHere]:
     """A hub with a second process that is ready."""
     monkeypatch.setattr(second, "SECONDS_MAX", 2)
-    with closing(Second(sqlite_hub.folder / "keys", sqlite_hub.name, sqlite_hub.profile)) as examining:
+    with closing(Second(DEPLOYMENT, sqlite_hub.folder / "keys", sqlite_hub.name, sqlite_hub.profile)) as examining:
         while not examining.is_ready():
             pass
         sqlite_hub.intake.second = examining
@@ -55,3 +55,9 @@ def test_a_note_on_anothers_topic_is_refused_alike_by_both_processes(hub_in_two:
     one, two = hub_in_two.unit("unit-1"), hub_in_two.unit("unit-2")
     wrong = [Publication(two.topic(Leaf.ENVELOPE), press.content) for press in some_presses(one)]
     assert {refused.why for refused in hub_in_two.refusals(hub_in_two.take(*wrong))} == {"wrong-topic"}
+
+
+def test_what_is_of_another_deployment_is_refused_by_both_processes(hub_in_two: HubHere) -> None:
+    unit = hub_in_two.unit()
+    wrong = [unit.publish(unit.record(), deployment="another-election") for _ in range(2 * SHARED_MIN)]
+    assert [refused.why for refused in hub_in_two.refusals(hub_in_two.take(*wrong))] == ["wrong-topic"] * len(wrong)

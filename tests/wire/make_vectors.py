@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives import serialization
 from tests.wire.samples import (
     BR_PARTS,
     CHAIN,
+    DEPLOYMENT,
     HUB,
     OPENERS,
     OTHER_HUB,
@@ -41,8 +42,8 @@ from wire.envelope import Sealed, context, join
 from wire.errors import TheirFault
 from wire.seal import seal
 
-RECORD_CONTEXT = context("unit-7", CHAIN, 1, "record")
-PICTURE_CONTEXT = context("unit-7", CHAIN, 1, "picture/0")
+RECORD_CONTEXT = context(DEPLOYMENT, "unit-7", CHAIN, 1, "record")
+PICTURE_CONTEXT = context(DEPLOYMENT, "unit-7", CHAIN, 1, "picture/0")
 RECIPIENTS = [opener.recipient for opener in OPENERS[:2]]
 
 _PEM = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())

@@ -52,6 +52,7 @@ OPENERS = tuple(Opener(name, sealing_key(name)) for name in ("hub-a", "hub-b", *
 """Sixteen of them, as many as a seal may have."""
 
 CHAIN = "c0ffee00c0ffee00c0ffee00c0ffee00"
+DEPLOYMENT = "a-rehearsal"
 KINDS: tuple[type[Statement], ...] = (Record, Envelope, Receipt, Refused, Holding)
 
 
@@ -134,6 +135,7 @@ records = st.builds(
     chain=chains,
     clock=words,
     date=st.datetimes().map(lambda date: f"{date:%Y-%m-%dT%H:%M:%SZ}".zfill(20)),
+    deployment=names,
     doubt=st.text(max_size=400),
     how=st.text(max_size=64),
     mode=st.sampled_from(Mode),
@@ -151,6 +153,7 @@ sealeds = st.builds(Sealed, sha256=hashes, size=st.integers(1, PICTURE_BYTES_MAX
 envelopes = st.builds(
     Envelope,
     chain=chains,
+    deployment=names,
     pictures=st.lists(sealeds, max_size=16).map(tuple),
     prev=hashes,
     record=sealeds,
@@ -198,6 +201,7 @@ RECORD = Record(
     chain=CHAIN,
     clock="rtc",
     date="2024-07-28T20:24:06Z",
+    deployment=DEPLOYMENT,
     doubt="",
     how="direct",
     mode=Mode.TRAINING,
@@ -222,6 +226,7 @@ def envelope_of(sealed_record: bytes, sealed_picture: bytes) -> Envelope:
     """The first envelope of the sample chain."""
     return Envelope(
         chain=CHAIN,
+        deployment=DEPLOYMENT,
         pictures=(Sealed.of(sealed_picture),),
         prev=NOTHING,
         record=Sealed.of(sealed_record),

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from tests.wire.samples import CHAIN, TRUSTED, UNIT, envelopes, fault_of, sample
+from tests.wire.samples import CHAIN, DEPLOYMENT, TRUSTED, UNIT, envelopes, fault_of, sample
 from wire import note
 from wire.envelope import (
     CHUNK_BYTES,
@@ -26,7 +26,15 @@ PUBLICATION = sample("envelope.publication")
 
 
 def envelope(*, seq: int = 1, prev: str = NOTHING, record: bytes = BLOB) -> Envelope:
-    return Envelope(chain=CHAIN, pictures=(), prev=prev, record=Sealed.of(record), seq=seq, unit="unit-7")
+    return Envelope(
+        chain=CHAIN,
+        deployment=DEPLOYMENT,
+        pictures=(),
+        prev=prev,
+        record=Sealed.of(record),
+        seq=seq,
+        unit="unit-7",
+    )
 
 
 @given(st.binary(max_size=2000), st.binary(min_size=1, max_size=2000))
@@ -128,10 +136,13 @@ def test_every_chunk_but_the_last_is_whole(size: int, chunks: int) -> None:
 @given(envelopes, envelopes)
 def test_contexts_differ_wherever_places_do(one: Envelope, two: Envelope) -> None:
     places = {
-        (each.unit, each.chain, each.seq, what) for each in (one, two) for what in ("record", "picture/0", "picture/10")
+        (each.deployment, each.unit, each.chain, each.seq, what)
+        for each in (one, two)
+        for what in ("record", "picture/0", "picture/10")
     }
     assert len({context(*place) for place in places}) == len(places)
 
 
 def test_a_context_reads_as_the_specification_says() -> None:
-    assert context("unit-7", CHAIN, 1, "picture/0") == f"testigo/sealed/1 unit-7 {CHAIN} 1 picture/0".encode()
+    expected = f"testigo/sealed/1 a-rehearsal unit-7 {CHAIN} 1 picture/0"
+    assert context("a-rehearsal", "unit-7", CHAIN, 1, "picture/0") == expected.encode()

@@ -80,10 +80,11 @@ def test_the_vectors_hang_together() -> None:
     assert (written, sealed) == (sample("envelope.note"), sample("record.sealed"))
     envelope = note.read(written, Envelope, TRUSTED)
     envelope.statement.check(sealed)
-    where = (envelope.statement.unit, envelope.statement.chain, envelope.statement.seq)
+    statement = envelope.statement
+    where = (statement.deployment, statement.unit, statement.chain, statement.seq)
     record = note.read(opener("hub-a").open(sealed, context(*where, "record")), Record, TRUSTED).statement
     assert record == RECORD
-    assert (record.unit, record.chain, record.seq) == where
+    assert (record.deployment, record.unit, record.chain, record.seq) == where
     (picture,) = envelope.statement.pictures
     blob = sample("picture-0.sealed")
     assert picture == Sealed.of(blob)
