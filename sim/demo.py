@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +64,6 @@ class Progress:
     whole: int = 0
     link: str = "connecting"
     done: bool = False
-    verdicts: dict[str, str] = field(default_factory=dict)
 
 
 def demo(folder: Path, sheets: int) -> int:
@@ -224,7 +223,6 @@ class Tail:
             progress.done = progress.done or "done" in said
             if "file" in said:
                 progress.laid += 1
-                progress.verdicts[said["file"]] = said["signal"]
 
 
 @contextmanager

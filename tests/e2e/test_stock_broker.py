@@ -43,6 +43,13 @@ def client(world: World, client_id: str, *, clean: bool = True) -> Iterator[paho
     made.loop_stop()
 
 
+def give_the_hub_a_session(world: World) -> None:
+    """Starts the hub until it has subscribed, and stops it: from now on the broker queues for it."""
+    world.hub.start()
+    wait_until(lambda: bool(world.hub.events("link-up")), "the hub has its session")
+    world.hub.stop()
+
+
 def publish_all(world: World, sheets: Path) -> None:
     """Has the unit keep every sheet and publish it, and then stops the unit."""
     world.power_on(sheets)
@@ -60,6 +67,11 @@ def _published(world: World) -> int:
 def assert_still_held_and_then_counted(world: World) -> None:
     """Nothing was receipted, and with everything mended all of it is."""
     assert world.waiting() == SHEETS
+    assert_counted_in_the_end(world)
+
+
+def assert_counted_in_the_end(world: World) -> None:
+    """The unit, started again, has everything receipted and counted."""
     world.power_on()
     wait_until(lambda: world.receipted() == SHEETS, "every record is receipted")
     assert world.totals()["counted"] == SHEETS
@@ -68,24 +80,18 @@ def assert_still_held_and_then_counted(world: World) -> None:
 def test_a_record_waits_when_the_brokers_queue_is_full(world: MakeWorld, sheets: Path) -> None:
     here = world(broker_lines=("log_type all", "max_queued_messages 3"))
     here.broker.start()
-    here.hub.start()
-    wait_until(lambda: bool(here.hub.events("link-up")), "the hub has its session")
-    here.hub.stop()
+    give_the_hub_a_session(here)
     publish_all(here, sheets)
     here.hub.start()
     wait_until(lambda: bool(here.hub.events("kept")), "the hub got what the queue held")
     assert here.totals()["counted"] < SHEETS
-    here.power_on()
-    wait_until(lambda: here.receipted() == SHEETS, "every record is receipted")
-    assert here.totals()["counted"] == SHEETS
+    assert_counted_in_the_end(here)
 
 
 def test_a_record_waits_when_the_broker_dies_with_its_memory(world: MakeWorld, sheets: Path) -> None:
     here = world(broker_lines=("log_type all", "max_queued_messages 0"))
     here.broker.start()
-    here.hub.start()
-    wait_until(lambda: bool(here.hub.events("link-up")), "the hub has its session")
-    here.hub.stop()
+    give_the_hub_a_session(here)
     publish_all(here, sheets)
     here.broker.kill()
     here.broker.start()
@@ -139,9 +145,7 @@ def test_a_record_waits_when_there_is_no_hub(world: MakeWorld, sheets: Path) -> 
 def test_a_record_waits_when_the_hubs_session_is_wiped(world: MakeWorld, sheets: Path) -> None:
     here = world(broker_lines=("log_type all", "max_queued_messages 0"))
     here.broker.start()
-    here.hub.start()
-    wait_until(lambda: bool(here.hub.events("link-up")), "the hub has its session")
-    here.hub.stop()
+    give_the_hub_a_session(here)
     publish_all(here, sheets)
     with client(here, f"hub-{HUB}"):
         pass  # a clean start under the hub's name, as a badly restarted hub would make
