@@ -1,6 +1,9 @@
 """The keeper: what was seen becomes a record, signed, sealed, signed again, and written to survive a power cut."""
 
-from collections.abc import Iterator, Sequence
+import hashlib
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
 
 from device.dates import utc
 from device.ports import Clock, Frame
@@ -9,10 +12,29 @@ from wire import note
 from wire.envelope import Envelope, Sealed, context, join
 from wire.note import Note, Signer
 from wire.record import PARTS_MAX, Mode, Picture, Record
-from wire.seal import Recipient, sealing
+from wire.seal import Recipient, seal, sealing
 
 PAYLOADS_CHARACTERS_MAX = 10000
 """What fits a note even where JSON writes six bytes for each (a control character); thrice the longest sheet known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A photograph, sealed for one place in the chain, in memory only.
+
+    Attributes:
+        frame: the frame it is of.
+        context: where it opens.
+        photograph: what the record says of it.
+        pieces: the sealed bytes.
+        named: their hash and size.
+    """
+
+    frame: Frame
+    context: bytes
+    photograph: Picture
+    pieces: tuple[bytes, ...]
+    named: Sealed
 
 
 class Keeper:
@@ -46,14 +68,23 @@ class Keeper:
         self._profile = profile
         self._mode = mode
 
-    def keep(self, payloads: Sequence[str], how: str, doubt: str, frames: Sequence[Frame]) -> Place:
+    def prepare(self, frame: Frame, number: int = 0) -> "Future[Prepared]":
+        """Begins to seal a frame's photograph, while the reader still looks whether there is anything to keep.
+
+        Args:
+            frame: the frame.
+            number: which of its record's pictures it will be, from 0.
+        """
+        return self.store.aside.submit(self._prepare, frame, self._context(self.store.place(), f"picture/{number}"))
+
+    def keep(self, payloads: Sequence[str], how: str, doubt: str, frames: Sequence["Future[Prepared]"]) -> Place:
         """Keeps what was read, with its photographs.
 
         Args:
             payloads: the QR codes' texts.
             how: which step of the reader read them.
             doubt: why they are no acta of the profile; empty when they are one.
-            frames: the frames whose photographs belong to it.
+            frames: what `prepare` returned for each photograph that belongs to it, in their order.
 
         Returns:
             Where it stands in the chain.
@@ -67,10 +98,10 @@ class Keeper:
             payloads = ()
         self.store.recover()
         place, unit = self.store.place(), self._signer.verifier.name
-        written = [
-            self.store.write(frame.picture, self._sealing(frame.picture, place, f"picture/{number}"), number)
-            for number, frame in enumerate(frames)
+        photographs = [
+            self._at(self._context(place, f"picture/{number}"), frame.result()) for number, frame in enumerate(frames)
         ]
+        writing = [self.store.write(picture.pieces, number) for number, picture in enumerate(photographs)]
         record = Record(
             after=self.store.last_receipt(),
             boot=self.store.boot,
@@ -83,28 +114,36 @@ class Keeper:
             mode=self._mode,
             ms=self._clock.ms(),
             payloads=tuple(payloads),
-            pictures=tuple(
-                Picture(frame.media, picture.sha256, len(frame.picture))
-                for frame, picture in zip(frames, written, strict=True)
-            ),
+            pictures=tuple(picture.photograph for picture in photographs),
             profile=self._profile,
             seq=place.seq,
             unit=unit,
         )
-        sealed_record = b"".join(self._sealing(note.write(record, self._signer), place, "record"))
+        sealed_record = seal(note.write(record, self._signer), self._recipients, self._context(place, "record"))
         envelope = Envelope(
             chain=place.chain,
             deployment=self._deployment,
-            pictures=tuple(picture.named for picture in written),
+            pictures=tuple(picture.named for picture in photographs),
             prev=place.prev,
             record=Sealed.of(sealed_record),
             seq=place.seq,
             unit=unit,
         )
         signed = note.write(envelope, self._signer)
-        self.store.keep(Note(envelope, note.text_of(signed)), join(signed, sealed_record), written)
+        self.store.keep(Note(envelope, note.text_of(signed)), join(signed, sealed_record), writing)
         return place
 
-    def _sealing(self, content: bytes, place: Place, what: str) -> Iterator[bytes]:
-        bound = context(self._deployment, self._signer.verifier.name, place.chain, place.seq, what)
-        return sealing(content, self._recipients, bound)
+    def _prepare(self, frame: Frame, bound: bytes) -> Prepared:
+        pieces = tuple(sealing(frame.picture, self._recipients, bound))
+        digest = hashlib.sha256()
+        for piece in pieces:
+            digest.update(piece)
+        picture = Picture(frame.media, hashlib.sha256(frame.picture).hexdigest(), len(frame.picture))
+        return Prepared(frame, bound, picture, pieces, Sealed(digest.hexdigest(), sum(map(len, pieces))))
+
+    def _at(self, bound: bytes, prepared: Prepared) -> Prepared:
+        """The same for this place: the chain may have gone on, or ended, since it was prepared."""
+        return prepared if prepared.context == bound else self._prepare(prepared.frame, bound)
+
+    def _context(self, place: Place, what: str) -> bytes:
+        return context(self._deployment, self._signer.verifier.name, place.chain, place.seq, what)

@@ -12,6 +12,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from device.reader import Reading
 from device.signals import Signal
 
 Ms = int
@@ -93,7 +94,20 @@ class Delivered:
     payload: bytes
 
 
-BodyEvent = ButtonPressed | FrameTaken | CameraFailed | LinkUp | LinkDown | Acknowledged | Delivered
+@dataclass(frozen=True, slots=True)
+class FrameRead:
+    """The reader's answer to a frame.
+
+    Attributes:
+        reading: what the frame gave; nothing when the reader was lost over it.
+        lost: how the reader was lost, in words; empty when it was not.
+    """
+
+    reading: Reading
+    lost: str = ""
+
+
+BodyEvent = ButtonPressed | FrameTaken | FrameRead | CameraFailed | LinkUp | LinkDown | Acknowledged | Delivered
 Post = Callable[[BodyEvent], None]
 
 
@@ -107,6 +121,31 @@ class Camera(Protocol):
 
     def look(self) -> None:
         """Asks for one frame."""
+        ...
+
+
+class FrameReader(Protocol):
+    """Reads frames; where is its own affair.
+
+    * `read` returns at once.
+    * Each frame is answered by exactly one `FrameRead`, in the order given.
+    * A reader that hangs or dies over a frame is replaced, and the frame answered as unread, within 3 seconds.
+    """
+
+    def ready(self) -> None:
+        """Waits until frames can be read.
+
+        Raises:
+            OurFault: they never can.
+        """
+        ...
+
+    def read(self, luma: NDArray[np.uint8], press: Ms) -> None:
+        """Reads a frame taken for the press at that time; frames of one press may be read together."""
+        ...
+
+    def close(self) -> None:
+        """Ends it; frames not yet answered are not answered any more."""
         ...
 
 

@@ -9,6 +9,7 @@ from enum import Enum
 from queue import SimpleQueue
 from types import FrameType
 
+from device.apart import ReaderApart
 from device.keys import signer_from
 from device.ports import Body, BodyEvent, Post
 from device.settings import Settings
@@ -27,6 +28,7 @@ def run(settings: Settings, make_body: MakeBody) -> None:
     """
     signer = signer_from(settings.key, settings.unit)
     inbox: SimpleQueue[BodyEvent] = SimpleQueue()
+    reader = ReaderApart(inbox.put)
     body = make_body(settings, inbox.put)
 
     def log(event: Enum, **facts: str | float) -> None:
@@ -39,4 +41,4 @@ def run(settings: Settings, make_body: MakeBody) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, told)
-    Unit(settings, body, inbox, signer, random.SystemRandom(), log).run(stop.is_set)
+    Unit(settings, body, reader, inbox, signer, random.SystemRandom(), log).run(stop.is_set)

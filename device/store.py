@@ -14,16 +14,15 @@ import re
 import secrets
 import sqlite3
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from queue import SimpleQueue
 from typing import Any
 
 from peewee import EXCLUDED, DatabaseError, SqliteDatabase, Table, fn
 
-from wire.envelope import PICTURE_BYTES_MAX, Envelope, Sealed, split
+from wire.envelope import PICTURE_BYTES_MAX, Envelope, split
 from wire.errors import TestigoError, TheirFault
 from wire.fields import NOTHING
 from wire.note import Note, Verifier, read
@@ -84,6 +83,10 @@ class Store:
         verifier: the unit's own public key: only its own envelopes are adopted.
         repaired: called with a sentence for each thing that had to be put right.
 
+    Attributes:
+        aside: a second thread, for sealing and writing pictures while the first one reads and signs.
+        boot: how often the unit has started on this card.
+
     Raises:
         CardError: the folder cannot be written, or SQLite does not give the durability asked for.
     """
@@ -92,7 +95,7 @@ class Store:
         self._verifier = verifier
         self._repaired = repaired
         self._thread = threading.get_ident()
-        self._aside = ThreadPoolExecutor(1, "card")
+        self.aside = ThreadPoolExecutor(1, "card")
         self.folder = folder / "kept"
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -115,7 +118,7 @@ class Store:
 
     def close(self) -> None:
         """Closes the index."""
-        self._aside.shutdown()
+        self.aside.shutdown()
         self._database.close()
 
     def _table(self, name: str, *columns: str) -> Any:
@@ -213,18 +216,17 @@ class Store:
         place = Place(chain["chain"], last["seq"] + 1, last["hash"]) if last else Place(chain["chain"], 1, NOTHING)
         return chain["id"], place
 
-    def write(self, picture: bytes, sealed: Iterable[bytes], number: int) -> "PictureFile":
-        """Begins to write a picture, to be handed to `keep`: there is time to sign while the card works.
+    def write(self, sealed: Sequence[bytes], number: int) -> "Future[None]":
+        """Begins to write a sealed picture, to be handed to `keep`: there is time to sign while the card works.
 
         Args:
-            picture: the picture, for its hash.
             sealed: its sealed bytes, in pieces.
             number: which of the record's pictures it is.
         """
         self._on_thread()
-        return PictureFile(self.folder / f"picture-{number}.new", picture, sealed, self._aside)
+        return self.aside.submit(_write_durably, self.folder / f"picture-{number}.new", sealed)
 
-    def keep(self, envelope: Note[Envelope], publication: bytes, pictures: Sequence["PictureFile"]) -> None:
+    def keep(self, envelope: Note[Envelope], publication: bytes, pictures: Sequence["Future[None]"]) -> None:
         """Keeps a record and its pictures; when this returns they survive a power cut.
 
         Args:
@@ -240,9 +242,9 @@ class Store:
         names = [f"{picture.sha256}.picture" for picture in statement.pictures]
         self._is_sure = False
         try:
-            _write_durably(self.folder / "envelope.new", publication)
+            _write_durably(self.folder / "envelope.new", [publication])
             for number, (name, written) in enumerate(zip(names, pictures, strict=True)):
-                written.durable.result()
+                written.result()
                 (self.folder / f"picture-{number}.new").replace(self.folder / name)
             # The envelope's file comes last: where it is, its pictures are.
             (self.folder / "envelope.new").replace(self.folder / f"{statement.chain}-{statement.seq}.envelope")
@@ -434,41 +436,9 @@ def _unusable(folder: Path, error: Exception) -> CardError:
     return CardError(f"card {folder}: {error}: check that it is mounted, writable and not full")
 
 
-class PictureFile:
-    """A sealed picture, hashed here and written by a second thread, which touches this one file and nothing else.
-
-    Attributes:
-        sha256: the hash of the picture itself.
-        named: the sealed picture's name.
-        durable: comes when it survives a power cut, or could not be written.
-    """
-
-    def __init__(self, path: Path, picture: bytes, sealed: Iterable[bytes], aside: ThreadPoolExecutor) -> None:
-        pieces: SimpleQueue[bytes | None] = SimpleQueue()
-        digest, size = hashlib.sha256(), 0
-        self.durable = aside.submit(_write_pieces, path, pieces)
-        try:
-            for piece in sealed:
-                pieces.put(piece)
-                digest.update(piece)
-                size += len(piece)
-        finally:
-            pieces.put(None)  # not b"": that is a piece like any other, where nothing needs to be padded
-        self.named = Sealed(digest.hexdigest(), size)
-        self.sha256 = hashlib.sha256(picture).hexdigest()
-
-
-def _write_pieces(path: Path, pieces: "SimpleQueue[bytes | None]") -> None:
+def _write_durably(path: Path, pieces: Sequence[bytes]) -> None:
     with path.open("wb") as file:
-        while (piece := pieces.get()) is not None:
-            file.write(piece)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _write_durably(path: Path, content: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(content)
+        file.writelines(pieces)
         file.flush()
         os.fsync(file.fileno())
 

@@ -7,10 +7,11 @@ in the simulator a scheduler calls `handle` and `wake` directly. So there are no
 import contextlib
 from collections import deque
 from collections.abc import Callable
+from concurrent.futures import Future
 from queue import Empty, SimpleQueue
 from random import Random
 
-from device.keeper import Keeper
+from device.keeper import Keeper, Prepared
 from device.log import Event
 from device.outbox import Chunk, Outbox
 from device.ports import (
@@ -20,13 +21,14 @@ from device.ports import (
     ButtonPressed,
     CameraFailed,
     Delivered,
-    Frame,
+    FrameRead,
+    FrameReader,
     FrameTaken,
     LinkDown,
     LinkUp,
     Ms,
 )
-from device.reader import Reader, Reading
+from device.reader import Reading
 from device.scan import (
     LOOK_MS_MAX,
     Failed,
@@ -86,6 +88,7 @@ class Unit:
     Args:
         settings: the unit's.
         body: its body, already posting to `inbox`.
+        reader: reads the frames, and posts to `inbox` too.
         inbox: where the body's events go.
         signer: the unit's key.
         chance: spreads retries; a unit needs no more from it.
@@ -99,6 +102,7 @@ class Unit:
         self,
         settings: Settings,
         body: Body,
+        reader: FrameReader,
         inbox: "SimpleQueue[BodyEvent]",
         signer: Signer,
         chance: Random,
@@ -110,10 +114,11 @@ class Unit:
         self._signer = signer
         self._chance = chance
         self._log = log
-        self._reader = Reader()
+        self._reader = reader
         self._state: State = Starting()
         self._looks: deque[Ms] = deque()
-        self._frame: Frame | None = None
+        self._frames: deque[tuple[Ms, Future[Prepared]]] = deque()
+        self._prepared: Future[Prepared] | None = None
         self._kept: set[frozenset[str]] = set()
         self._mesas: set[str] = set()
         self._link: LinkUp | None = None
@@ -139,7 +144,12 @@ class Unit:
         return self._keeper.store
 
     def start(self) -> None:
-        """Says that it is ready, and asks for a connection."""
+        """Says that it is ready, and asks for a connection.
+
+        Raises:
+            OurFault: there is no reader.
+        """
+        self._reader.ready()
         self._connect_at = self._now()
         store, waiting = self.store, self.store.waiting_count(self._settings.receipts)
         self._log(Event.STARTED, unit=self._settings.unit, boot=store.boot, kept=store.count(), waiting=waiting)
@@ -158,6 +168,7 @@ class Unit:
     def close(self) -> None:
         """Ends in order; nothing is lost if it never gets to."""
         self._body.link.close()
+        self._reader.close()
         self.store.close()
         self._log(Event.STOPPED, unit=self._settings.unit)
 
@@ -168,8 +179,15 @@ class Unit:
                 self._scan(Pressed(self._now()))
             case FrameTaken(frame):
                 if self._looks:  # else it is the answer to a look that was given up
-                    self._frame = frame
-                    self._scan(self._judge(self._looks.popleft(), self._reader.read(frame.luma)))
+                    press = self._looks.popleft()
+                    self._frames.append((press, self._keeper.prepare(frame)))
+                    self._reader.read(frame.luma, press)
+            case FrameRead(reading, lost):
+                if lost:
+                    self._log(Event.READER_LOST, why=lost)
+                press, self._prepared = self._frames.popleft()
+                self._scan(self._judge(press, reading))
+                self._prepared = None  # nobody needs the photograph any more
             case CameraFailed(why):
                 if self._looks:
                     self._looks.popleft()
@@ -213,7 +231,9 @@ class Unit:
                     self._looks.append(since)
                     self._body.camera.look()
                 case Keep():
-                    self._scan(self._keep(order))
+                    self._scan(self._keep(order))  # the verdict first: a volunteer waits for it
+                    self._show_link()
+                    self._offer()
 
     def _log_scan(self, event: ScanEvent, signal: Signal) -> None:
         if isinstance(event, Pressed):
@@ -239,14 +259,13 @@ class Unit:
         return Looked(self._now(), since, together, reading.how, verdict)
 
     def _keep(self, order: Keep) -> Kept | Failed:
-        frame, self._frame = self._frame, None
         payloads = frozenset(order.payloads)
         if payloads in self._kept:
             return Kept(self._now(), Novelty.BEFORE)
-        if frame is None:
+        if self._prepared is None:
             raise AssertionError("something was read, and there is no frame it was read in")
         try:
-            place = self._keeper.keep(order.payloads, order.how, order.doubt, [frame])
+            place = self._keeper.keep(order.payloads, order.how, order.doubt, [self._prepared])
         except CardError as error:
             self._log(Event.CARD_BAD, why=str(error))
             return Failed(self._now())
@@ -255,8 +274,6 @@ class Unit:
         self._kept.add(payloads)
         if order.mesa:
             self._mesas.add(order.mesa)
-        self._show_link()
-        self._offer()
         return Kept(self._now(), novelty)
 
     def _open_card(self) -> Keeper:

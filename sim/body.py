@@ -6,9 +6,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from device.pictures import Unreadable, luma_of
-from device.ports import Body, BodyEvent, ButtonPressed, CameraFailed, Frame, FrameTaken, Link, Post
+from device.ports import (
+    Body,
+    BodyEvent,
+    ButtonPressed,
+    CameraFailed,
+    Frame,
+    FrameRead,
+    FrameTaken,
+    Link,
+    Ms,
+    Post,
+)
+from device.reader import Reader, Reading
 from device.signals import Signal
 from sim.clock import Schedule
 
@@ -81,6 +94,36 @@ class SimCamera:
             self._late.append(answer)
         else:
             self._post(answer)
+
+
+class SimReader:
+    """The real reader, in the thread that asks: any number of units on one stepped clock need no process each.
+
+    Its hand: `lose` makes it answer the next frames as lost.
+    """
+
+    def __init__(self, post: Post) -> None:
+        self._post = post
+        self._reader = Reader()
+        self._losing = 0
+
+    def read(self, luma: NDArray[np.uint8], press: Ms) -> None:  # noqa: ARG002
+        """Reads the frame at once."""
+        if self._losing:
+            self._losing -= 1
+            self._post(FrameRead(Reading((), ""), "nobody knows why"))
+        else:
+            self._post(FrameRead(self._reader.read(luma)))
+
+    def ready(self) -> None:
+        """Is ready from the start."""
+
+    def lose(self, frames: int) -> None:
+        """Breaks the reader for so many frames."""
+        self._losing = frames
+
+    def close(self) -> None:
+        """Has nothing to end."""
 
 
 class SimIndicator:

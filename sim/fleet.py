@@ -10,7 +10,7 @@ from device.ports import BodyEvent
 from device.settings import Settings, read
 from device.signals import Signal
 from device.unit import WAKE_MS, Unit
-from sim.body import SimBody, make
+from sim.body import SimBody, SimReader, make
 from sim.clock import SteppedClock
 from sim.link import Exchange
 from wire.log import line
@@ -27,7 +27,10 @@ class SimUnit:
 
     Attributes:
         log: every line it logged, through all its starts.
+        reader: what reads its frames, since the power last came on.
     """
+
+    reader: SimReader
 
     def __init__(self, path: Path, clock: SteppedClock, exchange: Exchange, seed: int = 0) -> None:
         self.settings: Settings = read(path)
@@ -75,7 +78,8 @@ class SimUnit:
         link = self._exchange.link(self.settings.unit, post)
         self._body = make(self._clock, self.settings.card, link, post)
         signer = signer_from(self.settings.key, self.settings.unit)
-        self._unit = Unit(self.settings, self._body.body, events, signer, self._chance, self._write_log)
+        self.reader = SimReader(post)
+        self._unit = Unit(self.settings, self._body.body, self.reader, events, signer, self._chance, self._write_log)
         self._unit.start()
         self._clock.after(WAKE_MS, lambda: self._wake(started))
 

@@ -45,7 +45,7 @@ def record_of(store: Store, seq: int) -> Record:
 
 
 def test_a_record_holds_what_was_seen_and_where_it_stands(store: Store, keeper: Keeper) -> None:
-    place = keeper.keep(["a payload", "another"], "direct", "a doubt", [FRAME])
+    place = keeper.keep(["a payload", "another"], "direct", "a doubt", [keeper.prepare(FRAME)])
     assert record_of(store, 1) == Record(
         after=NOTHING,
         boot=1,
@@ -75,7 +75,7 @@ def test_every_recipient_can_open_it_alone_and_nobody_else_can(store: Store, kee
 
 
 def test_what_is_sealed_opens_at_its_own_place_only(store: Store, keeper: Keeper) -> None:
-    keeper.keep(["a payload"], "direct", "", [FRAME])
+    keeper.keep(["a payload"], "direct", "", [keeper.prepare(FRAME)])
     envelope, sealed = envelope_of(store, 1)
     for seq, what in ((2, "record"), (1, "picture/0")):
         assert fault_of(OPENERS[0].open, sealed, context(DEPLOYMENT, UNIT.verifier.name, envelope.chain, seq, what))
@@ -107,7 +107,7 @@ def test_a_second_record_follows_the_first(store: Store, keeper: Keeper) -> None
 def test_what_does_not_fit_a_record_is_kept_as_its_picture_with_the_reason(
     store: Store, keeper: Keeper, payloads: list[str], fits: bool
 ) -> None:
-    keeper.keep(payloads, "direct", "", [FRAME])
+    keeper.keep(payloads, "direct", "", [keeper.prepare(FRAME)])
     record = record_of(store, 1)
     assert record.payloads == (tuple(payloads) if fits else ())
     assert record.doubt == (

@@ -34,7 +34,7 @@ def test_the_first_light_comes_with_the_press_and_the_verdict_with_the_first_loo
     here.clock.run(0)
     assert here.shown[-1:] == [Signal.SEARCHING]
     here.clock.run(EXPOSURE_MS)
-    assert here.shown[-1:] == [Signal.KEPT]
+    assert here.shown[-2:] == [Signal.KEPT, Signal.LINK_SENDING]
     here.clock.run(VERDICT_MS + 100)
     assert here.shown[-1:] == [Signal.IDLE]
 

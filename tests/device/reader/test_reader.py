@@ -13,7 +13,7 @@ from device.pictures import Unreadable, luma_of
 from device.reader import Reader, Reading
 from sim.paper import draw, from_picture, photograph, random_payload
 
-REAL = Path(__file__).parents[3] / "shared" / "data" / "ve2024"
+REAL = Path(__file__).parents[4] / "shared" / "data" / "ve2024"
 needs_real = pytest.mark.skipif(not REAL.exists(), reason="the real pictures of ../shared/data/ve2024 are not here")
 
 # Read off a real acta, mesa 240111020.01.

@@ -1,0 +1,163 @@
+"""The worker: it answers, and whatever becomes of it costs one request."""
+
+import ctypes
+import os
+import resource
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from device.worker import SHARED_BYTES, Lost, Worker
+from wire.errors import OurFault
+
+
+def fates() -> Callable[[str], str]:
+    """An answering side to which each request says what becomes of it."""
+    return meet
+
+
+def meet(fate: str) -> str:
+    match fate:
+        case "loops for ever":
+            os.write(1, b"looping\n")
+            while True:
+                pass
+        case "segfaults":
+            ctypes.string_at(0)
+        case "is killed":
+            os.kill(os.getpid(), signal.SIGKILL)
+        case "exits":
+            os._exit(3)
+        case "eats memory":
+            bytes(3 * 2**30)
+        case "is interrupted":
+            os.kill(os.getpid(), signal.SIGINT)
+        case "names its process":
+            return str(os.getpid())
+        case "tells the limit of its core file":
+            return str(resource.getrlimit(resource.RLIMIT_CORE)[0])
+        case _:
+            pass
+    return fate
+
+
+class Counter:
+    """An answering side that is made once and remembers."""
+
+    def __init__(self, start: int) -> None:
+        self._count = start
+
+    def __call__(self, step: int) -> int:
+        self._count += step
+        return self._count
+
+
+def sums() -> Callable[[NDArray[np.uint8]], tuple[tuple[int, ...], int, bool]]:
+    return summed
+
+
+def summed(array: NDArray[np.uint8]) -> tuple[tuple[int, ...], int, bool]:
+    return array.shape, int(array.sum(dtype=np.uint64)), array.flags.writeable
+
+
+def test_a_lost_worker_costs_its_own_request_only() -> None:
+    reasons = {
+        "loops for ever": "not read within 0.5 s, given up",
+        "segfaults": "the worker was lost over it (SIGSEGV)",
+        "is killed": "the worker was lost over it (SIGKILL)",
+        "exits": "the worker was lost over it (exit code 3)",
+        "eats memory": "reading it takes more than the 2147483648 bytes of memory a worker has",
+    }
+    worker = Worker(fates, 0.5)
+    for fate, why in reasons.items():
+        assert worker.ask(fate)[0] == Lost(why)
+        assert worker.ask("is well")[0] == "is well"
+    worker.end()
+
+
+def test_a_request_takes_the_seconds_it_is_said_to_take() -> None:
+    worker = Worker(fates, 0.5)
+    assert worker.ask("is well")[1] < 0.5
+    assert 0.5 <= worker.ask("loops for ever")[1] < 5
+    worker.end()
+
+
+def test_what_answers_is_made_once_in_each_worker() -> None:
+    worker = Worker(partial(Counter, 10), 5.0)
+    assert [worker.ask(1)[0] for _ in range(3)] == [11, 12, 13]
+    worker.end()
+
+
+def test_one_process_answers_until_it_is_lost() -> None:
+    worker = Worker(fates, 5.0)
+    first, second = (worker.ask("names its process")[0] for _ in range(2))
+    worker.ask("exits")
+    assert first == second != worker.ask("names its process")[0]
+    worker.end()
+
+
+def test_ctrl_c_is_not_for_the_worker() -> None:
+    worker = Worker(fates, 5.0)
+    assert worker.ask("is interrupted")[0] == "is interrupted"
+    worker.end()
+
+
+def test_a_worker_leaves_no_core_file() -> None:
+    worker = Worker(fates, 5.0)
+    assert worker.ask("tells the limit of its core file")[0] == "0"
+    worker.end()
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.arange(200, dtype=np.uint8).reshape(10, 20),
+        np.arange(200, dtype=np.uint8).reshape(10, 20)[:, 3:17],
+        np.arange(200, dtype=np.uint8).reshape(10, 20)[::-2, ::3].T,
+        np.empty((0, 3), np.uint8),
+        np.ones((SHARED_BYTES // 1024, 1024), np.uint8),
+        np.ones((SHARED_BYTES // 1024 + 1, 1024), np.uint8),
+    ],
+    ids=["whole", "cut out", "turned", "empty", "as large as the shared memory", "larger"],
+)
+def test_an_array_arrives_as_it_is(array: NDArray[np.uint8]) -> None:
+    worker = Worker(sums, 5.0)
+    for _ in range(2):
+        answer, _ = worker.ask(array)
+        assert not isinstance(answer, Lost)
+        assert answer[:2] == (array.shape, int(array.sum(dtype=np.uint64)))
+    worker.end()
+
+
+def test_an_array_in_shared_memory_cannot_be_written_to_by_the_worker() -> None:
+    worker = Worker(sums, 5.0)
+    assert worker.ask(np.ones((2, 2), np.uint8))[0] == ((2, 2), 4, False)
+    worker.end()
+
+
+def test_a_worker_does_not_outlive_a_killed_program_for_long() -> None:
+    program = f"import {__name__} as here; here.Worker(here.fates, 2.0).ask('loops for ever')"
+    root = Path(__file__).parents[2]
+    with subprocess.Popen([sys.executable, "-c", program], cwd=root, stdout=subprocess.PIPE) as asking:
+        assert asking.stdout
+        assert asking.stdout.readline() == b"looping\n"
+        asking.kill()
+        # The worker has the same standard output: its end comes when the worker, too, is gone.
+        rest, _ = asking.communicate(timeout=30)
+        assert rest == b""
+
+
+def test_a_worker_that_cannot_start_is_our_fault() -> None:
+    with pytest.raises(OurFault, match=r"worker: ended before it was ready \(exit code 1\)"):
+        Worker(refuse, 5.0)
+
+
+def refuse() -> Callable[[str], str]:
+    raise SystemExit(1)
