@@ -26,6 +26,7 @@ from device.store import Store
 from sim import deployment, paper
 from sim.clock import SteppedClock
 from sim.paper import photograph
+from wire.record import Quality
 
 ROUNDS = 200
 PICTURE_BYTES = 1_000_000
@@ -64,7 +65,7 @@ def _run(folder: Path) -> None:
             prepared = keeper.prepare(frame)
             reader.read(frame.luma)
             began = time.perf_counter()
-            keeper.keep([payload], "bench", "", [prepared])
+            keeper.keep([payload], Quality(), "", [prepared])
             return (time.perf_counter() - began) * 1000
 
         def peer(number: int = number, picture: bytes = frame.picture, publication: bytes = publication) -> float:

@@ -5,37 +5,27 @@ The firmware's own process hands frames over and takes answers; it never loads w
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from device.ports import FrameRead, Ms, Post
-from device.reader import Reader, Reading
 from device.worker import Lost, Worker
 from wire.errors import OurFault
 
 SECONDS_MAX = 3.0
 """A frame's time. The reader gives up by itself long before, so whoever takes that long hangs."""
 
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """A frame, and the time of the press it was taken for."""
-
-    luma: NDArray[np.uint8]
-    press: Ms
+Request = tuple[NDArray[np.uint8], Ms]
+"""A frame's luma plane, and the time of the press it was taken for."""
 
 
-class Answering:
-    """The worker's side: the reader."""
+def open_eye() -> Callable[[Request], FrameRead]:
+    """What answers in the worker; only there is the reader ever loaded."""
+    from device.eye import Eye
 
-    def __init__(self) -> None:
-        self._reader = Reader()
-
-    def __call__(self, request: Request) -> Reading:
-        """Reads a frame."""
-        return self._reader.read(request.luma)
+    eye = Eye()
+    return lambda request: eye.see(*request)
 
 
 class ReaderApart:
@@ -43,17 +33,20 @@ class ReaderApart:
 
     Args:
         post: the firmware's inbox.
-        make: what answers in the worker; see `device.worker`.
+        make: makes what answers in the worker; see `device.worker`.
         seconds_max: how long a frame may take.
     """
 
     def __init__(
-        self, post: Post, make: Callable[[], Callable[[Request], Reading]] = Answering, seconds_max: float = SECONDS_MAX
+        self,
+        post: Post,
+        make: Callable[[], Callable[[Request], FrameRead]] = open_eye,
+        seconds_max: float = SECONDS_MAX,
     ) -> None:
         self._post = post
         # One thread asks; its first task is to start the worker, while the firmware looks at its card.
         self._thread = ThreadPoolExecutor(1, "reader")
-        self._worker = self._thread.submit(Worker[Request, Reading], make, seconds_max)
+        self._worker = self._thread.submit(Worker[Request, FrameRead], make, seconds_max)
 
     def ready(self) -> None:
         """Waits for the worker.
@@ -65,7 +58,7 @@ class ReaderApart:
 
     def read(self, luma: NDArray[np.uint8], press: Ms) -> None:
         """Hands the frame over."""
-        self._thread.submit(self._answer, Request(luma, press))
+        self._thread.submit(self._answer, (luma, press))
 
     def close(self) -> None:
         """Ends the worker, once it has answered."""
@@ -77,4 +70,4 @@ class ReaderApart:
             answer, _ = self._worker.result().ask(request)
         except OurFault as error:  # no other could be started; perhaps for the next frame
             answer = Lost(str(error))
-        self._post(FrameRead(Reading((), ""), answer.why) if isinstance(answer, Lost) else FrameRead(answer))
+        self._post(FrameRead(lost=answer.why) if isinstance(answer, Lost) else answer)

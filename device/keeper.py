@@ -11,7 +11,7 @@ from device.store import Place, Store
 from wire import note
 from wire.envelope import Envelope, Sealed, context, join
 from wire.note import Note, Signer
-from wire.record import PARTS_MAX, Mode, Picture, Record
+from wire.record import PARTS_MAX, Mode, Picture, Quality, Record
 from wire.seal import Recipient, seal, sealing
 
 PAYLOADS_CHARACTERS_MAX = 10000
@@ -77,12 +77,14 @@ class Keeper:
         """
         return self.store.aside.submit(self._prepare, frame, self._context(self.store.place(), f"picture/{number}"))
 
-    def keep(self, payloads: Sequence[str], how: str, doubt: str, frames: Sequence["Future[Prepared]"]) -> Place:
+    def keep(
+        self, payloads: Sequence[str], quality: Quality, doubt: str, frames: Sequence["Future[Prepared]"]
+    ) -> Place:
         """Keeps what was read, with its photographs.
 
         Args:
             payloads: the QR codes' texts.
-            how: which step of the reader read them.
+            quality: how well the photograph could be read.
             doubt: why they are no acta of the profile; empty when they are one.
             frames: what `prepare` returned for each photograph that belongs to it, in their order.
 
@@ -110,12 +112,12 @@ class Keeper:
             date=utc(self._clock.seconds()),
             deployment=self._deployment,
             doubt=doubt,
-            how=how,
             mode=self._mode,
             ms=self._clock.ms(),
             payloads=tuple(payloads),
             pictures=tuple(picture.photograph for picture in photographs),
             profile=self._profile,
+            quality=quality,
             seq=place.seq,
             unit=unit,
         )

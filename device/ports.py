@@ -12,8 +12,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from device.reader import Reading
 from device.signals import Signal
+from wire.record import NOTHING_KNOWN, Quality
 
 Ms = int
 """Milliseconds on a clock that only goes forward, from an arbitrary start."""
@@ -99,11 +99,13 @@ class FrameRead:
     """The reader's answer to a frame.
 
     Attributes:
-        reading: what the frame gave; nothing when the reader was lost over it.
-        lost: how the reader was lost, in words; empty when it was not.
+        payloads: of the QR codes that were read, sorted.
+        quality: how well the frame could be read.
+        lost: how the reader was lost over it, in words; empty when it was not.
     """
 
-    reading: Reading
+    payloads: tuple[str, ...] = ()
+    quality: Quality = NOTHING_KNOWN
     lost: str = ""
 
 

@@ -7,9 +7,11 @@ are imperatives. docs/states.md is drawn by running `step` over all pairs.
 from dataclasses import dataclass
 from enum import Enum
 
+from device.cause import Cause
 from device.signals import Signal
 from wire.acta import Acta, Incomplete, Refusal
 from wire.errors import TestigoError
+from wire.record import NOTHING_KNOWN, Quality
 
 Ms = int
 Payloads = tuple[str, ...]
@@ -22,6 +24,22 @@ LOOK_MS_MAX = 8000
 
 VERDICT_MS = 2500
 """How long a verdict is shown; a new press never waits for it."""
+
+
+AGAIN = {
+    Cause.NOTHING: Signal.AGAIN,
+    Cause.NO_CODE: Signal.AGAIN,
+    Cause.DAMAGED: Signal.AGAIN,
+    Cause.BLURRED: Signal.AGAIN_BLURRED,
+    Cause.DARK: Signal.AGAIN_LIGHT,
+    Cause.GLARE: Signal.AGAIN_LIGHT,
+    Cause.FAR: Signal.AGAIN_PLACE,
+    Cause.CUT_LEFT: Signal.AGAIN_PLACE,
+    Cause.CUT_RIGHT: Signal.AGAIN_PLACE,
+    Cause.CUT_TOP: Signal.AGAIN_PLACE,
+    Cause.CUT_BOTTOM: Signal.AGAIN_PLACE,
+}
+"""What to do about each cause, as a volunteer is told."""
 
 
 class ImpossibleEventError(TestigoError):
@@ -108,14 +126,14 @@ class Looked:
         at: now.
         since: which press it was for.
         payloads: the QR codes of the acta read so far, those read before included; empty when none was in view.
-        how: which step of the reader read them.
+        quality: how well the frame could be read.
         verdict: what the profile says of them.
     """
 
     at: Ms
     since: Ms
     payloads: Payloads = ()
-    how: str = ""
+    quality: Quality = NOTHING_KNOWN
     verdict: Acta | Incomplete | Refusal | None = None
 
 
@@ -163,7 +181,7 @@ class Keep:
     """Keep the last frame with what was read in it; `doubt` says why it is no acta of the profile."""
 
     payloads: Payloads
-    how: str
+    quality: Quality
     mesa: str
     doubt: str = ""
 
@@ -213,17 +231,17 @@ def step(state: State, event: Event) -> Step:
 def _looked(state: Searching, event: Looked) -> Step:
     match event.verdict:
         case Acta(mesa=mesa):
-            return Keeping(Signal.KEPT), (Keep(event.payloads, event.how, mesa),)
+            return Keeping(Signal.KEPT), (Keep(event.payloads, event.quality, mesa),)
         case Incomplete():
-            return Keeping(Signal.NEXT_PART, event.payloads), (Keep(event.payloads, event.how, ""),)
+            return Keeping(Signal.NEXT_PART, event.payloads), (Keep(event.payloads, event.quality, ""),)
         case Refusal() if set(event.payloads) == set(state.refused):
-            return Keeping(Signal.KEPT_DOUBTFUL), (Keep(event.payloads, event.how, "", doubt=str(event.verdict)),)
+            return Keeping(Signal.KEPT_DOUBTFUL), (Keep(event.payloads, event.quality, "", doubt=str(event.verdict)),)
         case Refusal():
             return _show(Signal.AGAIN, event.at, state.parts, event.payloads)
         case None if event.at < state.since + SEARCH_MS_MAX:
             return state, (Look(state.since),)
         case None:
-            return _show(Signal.AGAIN, event.at, state.parts, state.refused)
+            return _show(AGAIN[Cause(event.quality.cause)], event.at, state.parts, state.refused)
 
 
 def _kept(state: Keeping, at: Ms, novelty: Novelty) -> Step:

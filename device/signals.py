@@ -82,6 +82,21 @@ class Signal(Enum):
         ((Lamp.READY, STEADY), (Lamp.AGAIN, _blinks(2))),
         (Tone.LOW, Tone.LOW),
     )
+    AGAIN_BLURRED = Pattern(
+        "again: the picture is blurred; smooth the paper, keep hands and table still, press again",
+        ((Lamp.READY, STEADY), (Lamp.AGAIN, _blinks(4))),
+        (Tone.LOW, Tone.LOW, Tone.LOW),
+    )
+    AGAIN_LIGHT = Pattern(
+        "again: too dark, or the light glares on the QR code; move the light, press again",
+        ((Lamp.READY, STEADY), (Lamp.AGAIN, _blinks(2)), (Lamp.PAPER, _blinks(2))),
+        (Tone.LOW, Tone.LOW, Tone.HIGH),
+    )
+    AGAIN_PLACE = Pattern(
+        "again: the QR code is cut off at an edge, or too far away; move the paper, press again",
+        ((Lamp.READY, _blinks(2)), (Lamp.AGAIN, _blinks(2))),
+        (Tone.LOW, Tone.LOW, Tone.MID),
+    )
     FAULT = Pattern(
         "fault: camera or card; the log says which",
         ((Lamp.AGAIN, Rhythm(1500, 500)),),

@@ -28,7 +28,6 @@ from device.ports import (
     LinkUp,
     Ms,
 )
-from device.reader import Reading
 from device.scan import (
     LOOK_MS_MAX,
     Failed,
@@ -61,6 +60,7 @@ from wire.errors import TheirFault
 from wire.log import Log
 from wire.note import Signer
 from wire.receipt import Holding, Receipt, Refused
+from wire.record import Quality
 from wire.topics import Leaf, Topic
 
 WAKE_MS = 100
@@ -182,11 +182,11 @@ class Unit:
                     press = self._looks.popleft()
                     self._frames.append((press, self._keeper.prepare(frame)))
                     self._reader.read(frame.luma, press)
-            case FrameRead(reading, lost):
+            case FrameRead(payloads, quality, lost):
                 if lost:
                     self._log(Event.READER_LOST, why=lost)
                 press, self._prepared = self._frames.popleft()
-                self._scan(self._judge(press, reading))
+                self._scan(self._judge(press, payloads, quality))
                 self._prepared = None  # nobody needs the photograph any more
             case CameraFailed(why):
                 if self._looks:
@@ -243,11 +243,11 @@ class Unit:
         elif isinstance(self._state, Showing | Faulted):
             self._log(Event.SCANNED, signal=signal.word, ms=self._now() - self._pressed_at)
 
-    def _judge(self, since: Ms, reading: Reading) -> Looked:
+    def _judge(self, since: Ms, found: Payloads, quality: Quality) -> Looked:
         """What the profile says of what was read, together with the parts read before."""
-        found, profile = reading.payloads, self._settings.profile
+        profile = self._settings.profile
         if not found:
-            return Looked(self._now(), since)
+            return Looked(self._now(), since, quality=quality)
         parts: Payloads = self._state.parts if isinstance(self._state, Searching) else ()
         together = tuple(dict.fromkeys(parts + found))
         verdict = profile.read(together)
@@ -256,7 +256,7 @@ class Unit:
         if isinstance(verdict, Refusal):
             together = found
             self._log(Event.REFUSED_PAYLOAD, why=str(verdict))
-        return Looked(self._now(), since, together, reading.how, verdict)
+        return Looked(self._now(), since, together, quality, verdict)
 
     def _keep(self, order: Keep) -> Kept | Failed:
         payloads = frozenset(order.payloads)
@@ -265,11 +265,11 @@ class Unit:
         if self._prepared is None:
             raise AssertionError("something was read, and there is no frame it was read in")
         try:
-            place = self._keeper.keep(order.payloads, order.how, order.doubt, [self._prepared])
+            place = self._keeper.keep(order.payloads, order.quality, order.doubt, [self._prepared])
         except CardError as error:
             self._log(Event.CARD_BAD, why=str(error))
             return Failed(self._now())
-        self._log(Event.KEPT, seq=place.seq, how=order.how)
+        self._log(Event.KEPT, seq=place.seq, step=order.quality.step)
         novelty = Novelty.DIFFERS if order.mesa in self._mesas else Novelty.FIRST
         self._kept.add(payloads)
         if order.mesa:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from device.eye import Eye
 from device.pictures import Unreadable, luma_of
 from device.ports import (
     Body,
@@ -21,7 +22,6 @@ from device.ports import (
     Ms,
     Post,
 )
-from device.reader import Reader, Reading
 from device.signals import Signal
 from sim.clock import Schedule
 
@@ -104,16 +104,16 @@ class SimReader:
 
     def __init__(self, post: Post) -> None:
         self._post = post
-        self._reader = Reader()
+        self._eye = Eye()
         self._losing = 0
 
-    def read(self, luma: NDArray[np.uint8], press: Ms) -> None:  # noqa: ARG002
+    def read(self, luma: NDArray[np.uint8], press: Ms) -> None:
         """Reads the frame at once."""
         if self._losing:
             self._losing -= 1
-            self._post(FrameRead(Reading((), ""), "nobody knows why"))
+            self._post(FrameRead(lost="nobody knows why"))
         else:
-            self._post(FrameRead(self._reader.read(luma)))
+            self._post(self._eye.see(luma, press))
 
     def ready(self) -> None:
         """Is ready from the start."""

@@ -8,11 +8,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from device.signals import Signal
 from hub.running import opened
 from hub.settings import read
 from sim.clock import SteppedClock
-from sim.fleet import SimUnit
+from sim.fleet import UNREAD, SimUnit
 from sim.link import Exchange
 from wire.errors import TestigoError
 from wire.log import line
@@ -53,7 +52,7 @@ def carry_in_process(hub: Path, units: Mapping[str, Path], piles: Sequence[Seque
                 exchange.mend()
                 console.print("link: back")
             for unit, sheet in zip(fleet, sheets, strict=True):
-                if sheet is not None and unit.scan(sheet.read_bytes()) is Signal.AGAIN:
+                if sheet is not None and unit.scan(sheet.read_bytes()) in UNREAD:
                     unit.scan(sheet.read_bytes())
             waiting = [unit.unit.store.waiting_count(1) for unit in fleet]
             console.print(

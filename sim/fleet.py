@@ -7,6 +7,7 @@ from random import Random
 
 from device.keys import signer_from
 from device.ports import BodyEvent
+from device.scan import AGAIN
 from device.settings import Settings, read
 from device.signals import Signal
 from device.unit import WAKE_MS, Unit
@@ -112,7 +113,8 @@ class SimUnit:
         self.log.append(line(event, self._clock.seconds(), facts))
 
 
-VERDICTS = frozenset(
-    {Signal.KEPT, Signal.KEPT_BEFORE, Signal.KEPT_DOUBTFUL, Signal.NEXT_PART, Signal.AGAIN, Signal.FAULT}
-)
+UNREAD = frozenset(AGAIN.values())
+"""What asks the person who pressed to press again."""
+
+VERDICTS = UNREAD | {Signal.KEPT, Signal.KEPT_BEFORE, Signal.KEPT_DOUBTFUL, Signal.NEXT_PART, Signal.FAULT}
 """What ends a scan for the person who pressed."""

@@ -48,7 +48,7 @@ class Hands(threading.Thread):
                 self._say({"file": str(file), "signal": "none", "why": str(error)})
                 continue
             began, verdict, presses = time.monotonic(), "again", 0
-            while verdict == "again" and presses < PRESSES_MAX:
+            while verdict.startswith("again") and presses < PRESSES_MAX:
                 presses += 1
                 verdict = self._press()
             ms = round((time.monotonic() - began) * 1000)

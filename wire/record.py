@@ -33,6 +33,40 @@ class Picture(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     size: Positive
 
 
+Percent = Annotated[int, Meta(ge=0, le=100)]
+
+
+class Quality(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How well the photograph could be read: what a person goes by who doubts a reading, or a station's camera.
+
+    Attributes:
+        assumed: codewords that were not seen but follow from what the profile knows.
+        blur: of the photograph at the code, as the standard deviation of a Gaussian, in hundredths of a module.
+        cause: what hindered reading, one of the reader's words (`blurred`, `glare` ...); empty when nothing did.
+        contrast: brightness of the paper less that of the ink, in per cent of the paper's.
+        erasures: codewords that were not seen, or not trusted, and recovered by the code's own error correction.
+        glare: the share of the code under glare.
+        light: brightness of the paper at the code, 0 to 255.
+        margin: the share of error correction left in the code's worst part; 0 when nothing was read.
+        pitch: hundredths of a pixel per module.
+        step: which step of the reader read the QR codes; empty when none was read.
+    """
+
+    assumed: Natural = 0
+    blur: Natural = 0
+    cause: Annotated[str, Meta(max_length=64)] = ""
+    contrast: Percent = 0
+    erasures: Natural = 0
+    glare: Percent = 0
+    light: Annotated[int, Meta(ge=0, le=255)] = 0
+    margin: Percent = 0
+    pitch: Natural = 0
+    step: Annotated[str, Meta(max_length=64)] = ""
+
+
+NOTHING_KNOWN = Quality()
+
+
 class Record(Statement, frozen=True):
     """What one press yielded.
 
@@ -44,12 +78,12 @@ class Record(Statement, frozen=True):
         date: what the unit believed, UTC to the second (`2024-07-28T20:24:06Z`).
         deployment: whose election trial or night it is, as in the envelope; checked against the topic's.
         doubt: why the payloads are no acta of the profile, in words; empty when they are one.
-        how: which step of the reader read the QR codes; empty when none was read.
         mode: live, or training: never counted.
         ms: milliseconds since this start of the unit, by a clock that never jumps.
         payloads: the text of each QR code, exactly as read (each byte one character, ISO 8859-1), in the order read.
         pictures: the photographs, in the order of the envelope's.
         profile: id of the profile the payloads were read by.
+        quality: how well the photograph could be read.
         unit: the unit's name, and signer.
     """
 
@@ -62,12 +96,12 @@ class Record(Statement, frozen=True):
     date: Annotated[str, Meta(pattern=r"\A[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z\Z")]
     deployment: Name
     doubt: Annotated[str, Meta(max_length=400)]
-    how: Annotated[str, Meta(max_length=64)]
     mode: Mode
     ms: Natural
     payloads: Annotated[tuple[Payload, ...], Meta(max_length=PARTS_MAX)]
     pictures: Annotated[tuple[Picture, ...], Meta(max_length=PARTS_MAX)]
     profile: Word
+    quality: Quality
     seq: Positive
     unit: Name
 

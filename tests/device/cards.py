@@ -17,7 +17,7 @@ from wire.envelope import Envelope, context, split
 from wire.fields import NOTHING
 from wire.note import KeySigner, Note
 from wire.receipt import Extra, Missing, Receipt
-from wire.record import Mode, Record
+from wire.record import Mode, Quality, Record
 
 RECIPIENTS = [opener.recipient for opener in OPENERS[:2]]
 OWN = {UNIT.verifier.name: UNIT.verifier}
@@ -38,7 +38,7 @@ def keep(store: Store, number: int = 1, pictures: int = 1, content: bytes = PHOT
     """Keeps the acta of a mesa."""
     keeper = Keeper(store, DEPLOYMENT, UNIT, RECIPIENTS, SteppedClock(), "ve-2024-presidential", Mode.LIVE)
     frame = Frame(np.zeros((2, 2), np.uint8), content, "image/jpeg")
-    return keeper.keep([acta(number)], "direct", "", [keeper.prepare(frame, picture) for picture in range(pictures)])
+    return keeper.keep([acta(number)], Quality(), "", [keeper.prepare(frame, picture) for picture in range(pictures)])
 
 
 def keep_many(store: Store, count: int) -> str:

@@ -26,10 +26,12 @@ from device.scan import (
 )
 from device.signals import Signal
 from wire.acta import Acta, Incomplete, Refusal
+from wire.record import Quality
 
 SINCE = 20_000
 """When the button was pressed."""
 
+READ = Quality(step="direct")
 SOON = SINCE + 500
 LATE = SINCE + SEARCH_MS_MAX
 TOO_LATE = SINCE + LOOK_MS_MAX
@@ -61,10 +63,10 @@ EVENTS: Mapping[str, Event] = {
     "Pressed": Pressed(SOON),
     "Looked: nothing in view": Looked(SOON, SINCE),
     "Looked: nothing in view, search time over": Looked(LATE, SINCE),
-    "Looked: an acta": Looked(SOON, SINCE, PART, "direct", ACTA),
-    "Looked: a part of one": Looked(SOON, SINCE, PART, "direct", INCOMPLETE),
-    "Looked: a refused payload": Looked(SOON, SINCE, OTHER, "direct", REFUSAL),
-    "Looked: for an earlier press": Looked(SOON, SINCE - 9_000, PART, "direct", ACTA),
+    "Looked: an acta": Looked(SOON, SINCE, PART, READ, ACTA),
+    "Looked: a part of one": Looked(SOON, SINCE, PART, READ, INCOMPLETE),
+    "Looked: a refused payload": Looked(SOON, SINCE, OTHER, READ, REFUSAL),
+    "Looked: for an earlier press": Looked(SOON, SINCE - 9_000, PART, READ, ACTA),
     "Kept: first of its mesa": Kept(SOON, Novelty.FIRST),
     "Kept: same acta before": Kept(SOON, Novelty.BEFORE),
     "Kept: another acta of the mesa before": Kept(SOON, Novelty.DIFFERS),

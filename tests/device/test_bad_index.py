@@ -98,7 +98,8 @@ def test_an_altered_file_is_not_offered_and_the_others_are(tmp_path: Path) -> No
     with opened(tmp_path) as store:
         chain = keep_many(store, 3)
         path = tmp_path / "kept" / f"{chain}-2.envelope"
-        path.write_bytes(path.read_bytes()[:-1] + b"\0")
+        whole = path.read_bytes()
+        path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
         readable = {kept.seq: store.read(kept) is not None for kept in store.waiting(1)}
         assert readable == {1: True, 2: False, 3: True}
         path.unlink()

@@ -16,8 +16,9 @@ from wire import note
 from wire.envelope import Envelope, context, split
 from wire.errors import NotForUsError
 from wire.fields import NOTHING
-from wire.record import PARTS_MAX, Mode, Picture, Record
+from wire.record import PARTS_MAX, Mode, Picture, Quality, Record
 
+QUALITY = Quality(margin=80, pitch=1200, step="zxing-cpp")
 FRAME = Frame(np.zeros((2, 2), np.uint8), PHOTOGRAPH, "image/jpeg")
 
 
@@ -45,7 +46,7 @@ def record_of(store: Store, seq: int) -> Record:
 
 
 def test_a_record_holds_what_was_seen_and_where_it_stands(store: Store, keeper: Keeper) -> None:
-    place = keeper.keep(["a payload", "another"], "direct", "a doubt", [keeper.prepare(FRAME)])
+    place = keeper.keep(["a payload", "another"], QUALITY, "a doubt", [keeper.prepare(FRAME)])
     assert record_of(store, 1) == Record(
         after=NOTHING,
         boot=1,
@@ -54,12 +55,12 @@ def test_a_record_holds_what_was_seen_and_where_it_stands(store: Store, keeper: 
         date="2024-07-29T00:04:06Z",
         deployment=DEPLOYMENT,
         doubt="a doubt",
-        how="direct",
         mode=Mode.LIVE,
         ms=0,
         payloads=("a payload", "another"),
         pictures=(Picture("image/jpeg", sha256(PHOTOGRAPH), len(PHOTOGRAPH)),),
         profile="ve-2024-presidential",
+        quality=QUALITY,
         seq=1,
         unit=UNIT.verifier.name,
     )
@@ -67,7 +68,7 @@ def test_a_record_holds_what_was_seen_and_where_it_stands(store: Store, keeper: 
 
 
 def test_every_recipient_can_open_it_alone_and_nobody_else_can(store: Store, keeper: Keeper) -> None:
-    keeper.keep(["a payload"], "direct", "", [])
+    keeper.keep(["a payload"], QUALITY, "", [])
     envelope, sealed = envelope_of(store, 1)
     bound = context(DEPLOYMENT, UNIT.verifier.name, envelope.chain, 1, "record")
     assert OPENERS[0].open(sealed, bound) == OPENERS[1].open(sealed, bound)
@@ -75,21 +76,21 @@ def test_every_recipient_can_open_it_alone_and_nobody_else_can(store: Store, kee
 
 
 def test_what_is_sealed_opens_at_its_own_place_only(store: Store, keeper: Keeper) -> None:
-    keeper.keep(["a payload"], "direct", "", [keeper.prepare(FRAME)])
+    keeper.keep(["a payload"], QUALITY, "", [keeper.prepare(FRAME)])
     envelope, sealed = envelope_of(store, 1)
     for seq, what in ((2, "record"), (1, "picture/0")):
         assert fault_of(OPENERS[0].open, sealed, context(DEPLOYMENT, UNIT.verifier.name, envelope.chain, seq, what))
 
 
 def test_the_envelope_says_whose_deployment_it_is_of(store: Store, keeper: Keeper) -> None:
-    keeper.keep(["a payload"], "direct", "", [])
+    keeper.keep(["a payload"], QUALITY, "", [])
     assert envelope_of(store, 1)[0].deployment == DEPLOYMENT
 
 
 def test_a_second_record_follows_the_first(store: Store, keeper: Keeper) -> None:
-    keeper.keep(["a payload"], "direct", "", [])
+    keeper.keep(["a payload"], QUALITY, "", [])
     before = store.place().prev
-    keeper.keep(["another"], "direct", "", [])
+    keeper.keep(["another"], QUALITY, "", [])
     assert envelope_of(store, 2)[0].prev == before
 
 
@@ -107,7 +108,7 @@ def test_a_second_record_follows_the_first(store: Store, keeper: Keeper) -> None
 def test_what_does_not_fit_a_record_is_kept_as_its_picture_with_the_reason(
     store: Store, keeper: Keeper, payloads: list[str], fits: bool
 ) -> None:
-    keeper.keep(payloads, "direct", "", [keeper.prepare(FRAME)])
+    keeper.keep(payloads, QUALITY, "", [keeper.prepare(FRAME)])
     record = record_of(store, 1)
     assert record.payloads == (tuple(payloads) if fits else ())
     assert record.doubt == (

@@ -6,7 +6,9 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from device.cause import Cause
 from device.scan import (
+    AGAIN,
     LOOK_MS_MAX,
     SEARCH_MS_MAX,
     VERDICT_MS,
@@ -36,7 +38,9 @@ from device.signals import Signal
 from device.unit import WAKE_MS
 from tests.device.scan_pairs import ACTA, EVENTS, IMPOSSIBLE, INCOMPLETE, REFUSAL, STATES, outcome
 from wire.acta import Acta, Incomplete, Refusal
+from wire.record import Quality
 
+QUALITY = Quality(step="direct")
 PROMISES = {Signal.KEPT, Signal.KEPT_BEFORE, Signal.KEPT_DOUBTFUL, Signal.NEXT_PART}
 VERDICTS: list[Acta | Incomplete | Refusal | None] = [ACTA, INCOMPLETE, REFUSAL, None]
 PAYLOADS = [(), ("a",), ("b",), ("a", "b")]
@@ -65,7 +69,7 @@ def every_event() -> list[Event]:
         *(kind(at) for kind in (Pressed, Failed, Woke) for at in times),
         *(Kept(at, novelty) for at in times for novelty in Novelty),
         *(
-            Looked(at, since, payloads, "direct", verdict)
+            Looked(at, since, payloads, QUALITY, verdict)
             for at, since, payloads, verdict in product(times, (0, 7), PAYLOADS, VERDICTS)
         ),
     ]
@@ -109,24 +113,35 @@ def test_nothing_in_view_is_looked_at_again_until_the_search_time_is_over() -> N
     assert step(searching, Looked(SEARCH_MS_MAX, 0)) == (shown, (Show(Signal.AGAIN),))
 
 
+@pytest.mark.parametrize("cause", Cause)
+def test_an_unread_sheet_is_told_with_what_to_do_about_its_cause(cause: Cause) -> None:
+    blind = Looked(SEARCH_MS_MAX, 0, quality=Quality(cause=cause.value))
+    assert step(Searching(0), blind)[1] == (Show(AGAIN[cause]),)
+
+
+def test_each_side_that_is_cut_off_is_told_alike_for_the_lamps_are_few() -> None:
+    cut = {signal for cause, signal in AGAIN.items() if cause.value.startswith("cut-off")}
+    assert cut == {Signal.AGAIN_PLACE}
+
+
 def test_what_was_refused_is_kept_when_it_is_shown_again() -> None:
-    foreign = Looked(500, 0, ("b",), "direct", REFUSAL)
+    foreign = Looked(500, 0, ("b",), QUALITY, REFUSAL)
     after, orders = step(Searching(0), foreign)
     assert after == Showing(500 + VERDICT_MS, refused=("b",))
     assert orders == (Show(Signal.AGAIN),)
     after, orders = step(Searching(0, refused=("b",)), foreign)
     assert after == Keeping(Signal.KEPT_DOUBTFUL)
-    assert orders == (Keep(("b",), "direct", "", doubt=str(REFUSAL)),)
+    assert orders == (Keep(("b",), QUALITY, "", doubt=str(REFUSAL)),)
 
 
 def test_another_refused_payload_is_not_kept_at_its_first_showing() -> None:
-    _, orders = step(Searching(0, refused=("a",)), Looked(500, 0, ("b",), "direct", REFUSAL))
+    _, orders = step(Searching(0, refused=("a",)), Looked(500, 0, ("b",), QUALITY, REFUSAL))
     assert orders == (Show(Signal.AGAIN),)
 
 
 def test_parts_survive_a_foreign_qr_and_an_empty_tray() -> None:
     searching = Searching(0, parts=("a",))
-    for looked in (Looked(500, 0, ("b",), "direct", REFUSAL), Looked(SEARCH_MS_MAX, 0)):
+    for looked in (Looked(500, 0, ("b",), QUALITY, REFUSAL), Looked(SEARCH_MS_MAX, 0)):
         after, _ = step(searching, looked)
         assert isinstance(after, Showing)
         assert after.parts == ("a",)
@@ -146,7 +161,7 @@ def test_what_keeping_found_out_is_shown(novelty: Novelty, signal: Signal) -> No
 
 def test_a_frame_from_before_the_press_leads_to_a_new_look_and_to_nothing_else() -> None:
     searching = Searching(9_000, parts=("a",))
-    assert step(searching, Looked(9_100, 0, ("b",), "direct", ACTA)) == (searching, (Look(9_000),))
+    assert step(searching, Looked(9_100, 0, ("b",), QUALITY, ACTA)) == (searching, (Look(9_000),))
 
 
 class _AnySequence(RuleBasedStateMachine):
@@ -194,14 +209,14 @@ class _AnySequence(RuleBasedStateMachine):
     @rule(verdict=st.sampled_from(VERDICTS), payloads=st.sampled_from(PAYLOADS[1:]), novelty=st.sampled_from(Novelty))
     def answer(self, verdict: Acta | Incomplete | Refusal | None, payloads: tuple[str, ...], novelty: Novelty) -> None:
         read = payloads if verdict else ()
-        orders = self.feed(Looked(self.now, self.looks.pop(0), read, "direct", verdict))
+        orders = self.feed(Looked(self.now, self.looks.pop(0), read, QUALITY, verdict))
         if any(isinstance(order, Keep) for order in orders):
             self.feed(Kept(self.now, novelty))
 
     @precondition(lambda self: self.looks)
     @rule(payloads=st.sampled_from(PAYLOADS[1:]))
     def answer_and_let_the_card_fail(self, payloads: tuple[str, ...]) -> None:
-        if any(isinstance(order, Keep) for order in self.feed(Looked(self.now, self.looks.pop(0), payloads, "", ACTA))):
+        if any(isinstance(order, Keep) for order in self.feed(Looked(self.now, self.looks.pop(0), payloads, QUALITY, ACTA))):
             assert self.feed(Failed(self.now)) == (Show(Signal.FAULT),)
 
     @precondition(lambda self: self.looks)
@@ -232,7 +247,7 @@ def test_an_impossible_event_is_told_without_what_was_read() -> None:
     """What it says goes into the log."""
     acta = Acta("a-profile", "a-mesa", (), ())
     with pytest.raises(ImpossibleEventError) as told:
-        step(Keeping(Signal.KEPT, ("a payload",)), Looked(0, 0, ("a payload",), "direct", acta))
+        step(Keeping(Signal.KEPT, ("a payload",)), Looked(0, 0, ("a payload",), QUALITY, acta))
     assert str(told.value).startswith("Looked while Keeping: ")
     assert "a payload" not in str(told.value)
     assert "a-mesa" not in str(told.value)

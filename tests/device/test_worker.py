@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from functools import partial
+from multiprocessing.connection import wait
 from pathlib import Path
 
 import numpy as np
@@ -59,12 +60,17 @@ class Counter:
         return self._count
 
 
-def sums() -> Callable[[NDArray[np.uint8]], tuple[tuple[int, ...], int, bool]]:
-    return summed
+def arrays_seen() -> Callable[[tuple[str, NDArray[np.uint8]]], tuple[str, object, bool]]:
+    return array_seen
 
 
-def summed(array: NDArray[np.uint8]) -> tuple[tuple[int, ...], int, bool]:
-    return array.shape, int(array.sum(dtype=np.uint64)), array.flags.writeable
+def array_seen(request: tuple[str, NDArray[np.uint8]]) -> tuple[str, object, bool]:
+    name, array = request
+    return name, array.tolist() if array.size < 1000 else array.shape, array.flags.writeable
+
+
+def fates_unless(obstacle: Path) -> Callable[[str], str]:
+    return refuse() if obstacle.exists() else meet
 
 
 def test_a_lost_worker_costs_its_own_request_only() -> None:
@@ -115,30 +121,58 @@ def test_a_worker_leaves_no_core_file() -> None:
     worker.end()
 
 
-@pytest.mark.parametrize(
-    "array",
-    [
-        np.arange(200, dtype=np.uint8).reshape(10, 20),
-        np.arange(200, dtype=np.uint8).reshape(10, 20)[:, 3:17],
-        np.arange(200, dtype=np.uint8).reshape(10, 20)[::-2, ::3].T,
-        np.empty((0, 3), np.uint8),
-        np.ones((SHARED_BYTES // 1024, 1024), np.uint8),
-        np.ones((SHARED_BYTES // 1024 + 1, 1024), np.uint8),
-    ],
-    ids=["whole", "cut out", "turned", "empty", "as large as the shared memory", "larger"],
-)
-def test_an_array_arrives_as_it_is(array: NDArray[np.uint8]) -> None:
-    worker = Worker(sums, 5.0)
-    for _ in range(2):
-        answer, _ = worker.ask(array)
-        assert not isinstance(answer, Lost)
-        assert answer[:2] == (array.shape, int(array.sum(dtype=np.uint64)))
+ARRAYS = {
+    "whole": np.arange(200, dtype=np.uint8).reshape(10, 20),
+    "cut out": np.arange(200, dtype=np.uint8).reshape(10, 20)[:, 3:17],
+    "turned": np.arange(200, dtype=np.uint8).reshape(10, 20)[::-2, ::3].T,
+    "empty": np.empty((0, 3), np.uint8),
+    "as large as the shared memory": np.ones((SHARED_BYTES // 1024, 1024), np.uint8),
+    "larger": np.ones((SHARED_BYTES // 1024 + 1, 1024), np.uint8),
+}
+
+
+def test_arrays_arrive_as_they_are_and_cannot_be_written_to() -> None:
+    worker = Worker(arrays_seen, 5.0)
+    for name, array in ARRAYS.items():
+        seen = array.tolist() if array.size < 1000 else array.shape
+        assert worker.ask((name, array))[0] == (name, seen, name == "larger")
     worker.end()
 
 
-def test_an_array_in_shared_memory_cannot_be_written_to_by_the_worker() -> None:
-    worker = Worker(sums, 5.0)
-    assert worker.ask(np.ones((2, 2), np.uint8))[0] == ((2, 2), 4, False)
+def test_an_array_does_not_go_through_the_pipe_which_is_slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    worker = Worker(arrays_seen, 5.0)
+    sent: list[int] = []
+    send = worker._pipe.send
+
+    def weigh(parts: tuple[bytes, list[int]]) -> None:
+        sent.append(len(parts[0]))
+        send(parts)
+
+    monkeypatch.setattr(worker._pipe, "send", weigh)
+    padded = np.zeros((1000, 1100), np.uint8)
+    for array in (padded, padded[:, :1000]):
+        worker.ask(("plane", array))
+    assert max(sent) < 1000
+    worker.end()
+
+
+def test_a_request_is_not_blamed_for_a_worker_lost_while_idle() -> None:
+    worker = Worker(fates, 5.0)
+    ended = worker._process.sentinel
+    os.kill(int(str(worker.ask("names its process")[0])), signal.SIGKILL)
+    assert wait([ended], 10)
+    assert worker.ask("is well")[0] == "is well"
+    worker.end()
+
+
+def test_a_worker_that_could_not_be_replaced_is_when_it_can_be_again(tmp_path: Path) -> None:
+    obstacle = tmp_path / "obstacle"
+    worker = Worker(partial(fates_unless, obstacle), 5.0)
+    obstacle.touch()
+    with pytest.raises(OurFault, match="ended before it was ready"):
+        worker.ask("exits")
+    obstacle.unlink()
+    assert worker.ask("is well")[0] == "is well"
     worker.end()
 
 

@@ -14,7 +14,7 @@ from wire.envelope import CHUNK_BYTES, Envelope, Sealed, context, join
 from wire.fields import NOTHING
 from wire.note import KeySigner
 from wire.receipt import Holding
-from wire.record import Mode, Picture, Record
+from wire.record import Mode, Picture, Quality, Record
 from wire.seal import Opener, Recipient, seal
 from wire.topics import Leaf, Topic
 
@@ -78,12 +78,12 @@ class SomeUnit:
             "date": "2024-07-28T20:24:06Z",
             "deployment": self.deployment,
             "doubt": "",
-            "how": "zxing",
             "mode": Mode.LIVE,
             "ms": 1000,
             "payloads": tuple(payloads),
             "pictures": tuple(Picture("image/jpeg", f"{number:064x}", 1000) for number in range(pictures)),
             "profile": PROFILE,
+            "quality": Quality(step="zxing-cpp"),
             "seq": self.seq + 1,
             "unit": self.name,
         }

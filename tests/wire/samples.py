@@ -16,7 +16,7 @@ from wire.errors import BadSignatureError, MalformedError, NotForUsError, TheirF
 from wire.fields import INTEGER_MAX, NOTHING
 from wire.note import KeySigner, Statement
 from wire.receipt import CHUNKS_MAX, Extra, Holding, Missing, Receipt, Refused
-from wire.record import Mode, Picture, Record
+from wire.record import Mode, Picture, Quality, Record
 from wire.seal import Opener
 
 VECTORS = Path(__file__).parents[2] / "docs" / "vectors"
@@ -128,6 +128,20 @@ positives = st.integers(1, INTEGER_MAX)
 words = st.from_regex(r"[a-z0-9][a-z0-9.+-]{0,63}", fullmatch=True)
 payloads = st.text(st.characters(max_codepoint=255), max_size=200)
 
+percents = st.integers(0, 100)
+qualities = st.builds(
+    Quality,
+    assumed=naturals,
+    blur=naturals,
+    cause=st.text(max_size=64),
+    contrast=percents,
+    erasures=naturals,
+    glare=percents,
+    light=st.integers(0, 255),
+    margin=percents,
+    pitch=naturals,
+    step=st.text(max_size=64),
+)
 records = st.builds(
     Record,
     after=hashes,
@@ -137,7 +151,6 @@ records = st.builds(
     date=st.datetimes().map(lambda date: f"{date:%Y-%m-%dT%H:%M:%SZ}".zfill(20)),
     deployment=names,
     doubt=st.text(max_size=400),
-    how=st.text(max_size=64),
     mode=st.sampled_from(Mode),
     ms=naturals,
     payloads=st.lists(payloads, max_size=16).map(tuple),
@@ -146,6 +159,7 @@ records = st.builds(
         max_size=16,
     ).map(tuple),
     profile=words,
+    quality=qualities,
     seq=positives,
     unit=st.just("unit-7"),
 )
@@ -203,12 +217,23 @@ RECORD = Record(
     date="2024-07-28T20:24:06Z",
     deployment=DEPLOYMENT,
     doubt="",
-    how="direct",
     mode=Mode.TRAINING,
     ms=81_234,
     payloads=(VE_PAYLOAD,),
     pictures=(Picture("image/x-portable-graymap", sha256(PICTURE), len(PICTURE)),),
     profile="ve-2024-presidential",
+    quality=Quality(
+        blur=42,
+        contrast=81,
+        erasures=6,
+        glare=3,
+        light=212,
+        margin=64,
+        pitch=1335,
+        step="grid",
+        assumed=4,
+        cause="glare",
+    ),
     seq=1,
     unit="unit-7",
 )

@@ -13,6 +13,18 @@ from wire.errors import MalformedError
 from wire.fields import INTEGER_MAX, NOTHING
 from wire.record import PARTS_MAX, PAYLOAD_CHARACTERS_MAX, Mode, Record
 
+QUALITY: dict[str, Any] = {
+    "assumed": 0,
+    "blur": 0,
+    "cause": "",
+    "contrast": 0,
+    "erasures": 0,
+    "glare": 0,
+    "light": 0,
+    "margin": 0,
+    "pitch": 0,
+    "step": "",
+}
 PICTURE = {"media": "image/jpeg", "sha256": NOTHING, "size": 1}
 
 
@@ -25,12 +37,12 @@ PICTURE = {"media": "image/jpeg", "sha256": NOTHING, "size": 1}
         ("date", ["1970-01-01T00:00:00Z", "2106-02-07T06:28:16Z", "9999-12-31T23:59:59Z"]),
         ("deployment", ["a", "d" * 32]),
         ("doubt", ["", "é" * 400]),
-        ("how", ["", "x" * 64]),
         ("mode", ["live", "training"]),
         ("ms", [0, INTEGER_MAX]),
         ("payloads", [[], [""], ["\x00\xff"], ["9" * PAYLOAD_CHARACTERS_MAX], [""] * PARTS_MAX]),
         ("pictures", [[], [PICTURE] * PARTS_MAX, [PICTURE | {"media": "image/svg+xml"}]]),
         ("profile", ["br-bu-1.5"]),
+        ("quality", [QUALITY, QUALITY | {"margin": 100, "light": 255, "pitch": INTEGER_MAX, "step": "x" * 64}]),
         ("seq", [1, INTEGER_MAX]),
     ],
 )
@@ -50,12 +62,13 @@ def test_values_at_the_bounds_are_read(name: str, values: list[Any]) -> None:
         ("date", ["", "2024-07-28 20:24:06Z", "2024-07-28T20:24:06", "10000-01-01T00:00:00Z", "٢٠٢٤-07-28T20:24:06Z"]),
         ("deployment", ["", "An Election", "d" * 33, "a/b", None]),
         ("doubt", ["x" * 401, None]),
-        ("how", ["x" * 65]),
         ("mode", ["", "LIVE", "test", None, True]),
         ("ms", [-1, INTEGER_MAX + 1]),
         ("payloads", [["€"], ["9" * (PAYLOAD_CHARACTERS_MAX + 1)], [""] * (PARTS_MAX + 1), [1], [None], "", None]),
         ("pictures", [[PICTURE] * (PARTS_MAX + 1), [PICTURE | {"size": 0}], [PICTURE | {"media": "text/html"}], [{}]]),
         ("profile", ["", "../x", "VE"]),
+        ("quality", [{}, None, QUALITY | {"margin": 101}, QUALITY | {"light": 256}, QUALITY | {"cause": "x" * 65}]),
+        ("quality", [QUALITY | {"pitch": 1.5}, QUALITY | {"glare": -1}, QUALITY | {"colour": "red"}]),
         ("seq", [0, INTEGER_MAX + 1]),
         ("unit", ["", "unit 7", "u" * 33, "-u", "u/7", "+", "#"]),
         ("colour", ["red"]),
