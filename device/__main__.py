@@ -1,6 +1,7 @@
 """The program: what `testigo-unit` does, and the one place that knows its body."""
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -12,14 +13,19 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="testigo-unit", description="The firmware of a testigo scanner unit.")
     parser.add_argument("--settings", type=Path, metavar="FILE", help="run the unit with these settings")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
-    read = commands.add_parser("read", help="read the QR codes of picture files: one JSON line each")
-    read.add_argument("files", type=Path, nargs="+", metavar="FILE")
+    read = commands.add_parser(
+        "read",
+        help="read the QR codes of picture files: one JSON line each; or, with --csv, of whole archives",
+        description="Exit status: 0 if every picture was read, 1 if not, 2 if asked wrongly, 130 if stopped by Ctrl-C.",
+    )
+    read.add_argument("files", type=Path, nargs="+", metavar="FILE", help="with --csv also a folder: all that is in it")
+    read.add_argument("--csv", type=Path, metavar="OUT", help="write one row a picture; said again, it goes on")
+    read.add_argument("--jobs", type=int, metavar="N", dest="workers", help="with --csv: so many at once (a core each)")
+    read.add_argument("--profile", metavar="ID", help="with --csv: the election, or 'any' (ve-2024-presidential)")
     options = parser.parse_args(arguments)
     try:
         if options.command == "read":
-            from device.reading import read_files
-
-            return read_files(options.files, sys.stdout)
+            return _read(read, options)
         if options.settings is None:
             parser.error("say --settings FILE to run the unit, or: read FILE...")
         _run(options.settings)
@@ -27,6 +33,26 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"testigo-unit: {error}", file=sys.stderr)
         return 2
     return 0
+
+
+def _read(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
+    if options.csv is None:
+        if options.workers is not None or options.profile is not None:
+            parser.error("--jobs and --profile go with --csv OUT")
+        from device.reading import read_files
+
+        return read_files(options.files, sys.stdout)
+    workers = len(os.sched_getaffinity(0)) if options.workers is None else options.workers
+    if workers < 1:
+        parser.error(f"--jobs is {workers}; at least 1 must read")
+    from rich.console import Console
+
+    from device.archive import read_archive
+
+    profile_id = options.profile or "ve-2024-presidential"
+    return read_archive(
+        options.files, options.csv, profile_id=profile_id, workers=workers, console=Console(stderr=True)
+    )
 
 
 def _run(path: Path) -> None:

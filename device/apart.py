@@ -46,7 +46,7 @@ class ReaderApart:
         self._post = post
         # One thread asks; its first task is to start the worker, while the firmware looks at its card.
         self._thread = ThreadPoolExecutor(1, "reader")
-        self._worker = self._thread.submit(Worker[Request, FrameRead], make, seconds_max)
+        self._worker = self._thread.submit(Worker[Request, FrameRead], make, seconds_max, modules=["device.eye"])
 
     def ready(self) -> None:
         """Waits for the worker.

@@ -3,8 +3,11 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from device.cause import Cause
 from device.ports import FrameRead, Ms
-from device.reader import Reader
+from device.reader import Reader, Reading
+from device.reader.measure import MODULES, Measures, measure
+from device.reader.why import why
 from wire.record import Quality
 
 
@@ -17,4 +20,41 @@ class Eye:
     def see(self, luma: NDArray[np.uint8], press: Ms) -> FrameRead:  # noqa: ARG002
         """Reads a frame taken for the press at that time."""
         reading = self._reader.read(luma)
-        return FrameRead(reading.payloads, Quality(step=reading.how))
+        return FrameRead(reading.payloads, certificate(luma, reading))
+
+
+def certificate(luma: NDArray[np.uint8], reading: Reading) -> Quality:
+    """How well a frame could be read, and, where nothing was, why not.
+
+    Args:
+        luma: shape (height, width), uint8.
+        reading: what the reader made of it.
+    """
+    corners = None if reading.corners is None else np.array(reading.corners, np.float32)
+    if not reading.payloads:
+        hindered = why(luma, corners)
+        return _quality(reading, hindered.measures, hindered.cause)
+    assert corners is not None, "what was read has a place"
+    side = float(np.linalg.norm(corners - np.roll(corners, 1, axis=0), axis=1).mean())
+    modules = round(side / reading.px_per_module) if reading.px_per_module else MODULES
+    return _quality(reading, measure(luma, corners, modules), Cause.NOTHING)
+
+
+def _quality(reading: Reading, seen: Measures | None, cause: Cause) -> Quality:
+    read = {
+        "assumed": reading.assumed,
+        "erasures": reading.erasures,
+        "margin": round(100 * min(max(reading.margin, 0.0), 1.0)),
+    }
+    if seen is None:
+        return Quality(cause=cause.value, step=reading.how, **read)
+    return Quality(
+        blur=round(100 * seen.blur),
+        cause=cause.value,
+        contrast=round(100 * seen.contrast),
+        glare=round(100 * seen.glare),
+        light=round(seen.light),
+        pitch=round(100 * seen.pitch),
+        step=reading.how,
+        **read,
+    )

@@ -1,15 +1,19 @@
-"""Pictures: the bytes of an image file -> its luma plane, or why it has none.
+"""Pictures: the bytes of an image file or a PDF -> the luma plane of each page, or why it has none.
 
 The bytes may be anybody's, so nothing here raises on them and nothing is decoded before its size is known.
 """
 
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from io import BytesIO
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
+
+from device import pages
 
 # Pillow is given these by name, so that its parsers of rarer formats, which fewer people attack, are never reached.
 FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "PPM")  # PPM is Pillow's name for PBM, PGM and PPM
@@ -18,38 +22,88 @@ FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "PPM")  # PPM is Pillow's name 
 # luma within the memory that a worker of `device.reading` has, whatever its kind (tried with each).
 PIXELS_MAX = 64_000_000
 
+# The election of 2024 has 30,026 mesas, and one PDF may hold them all. More pages than this are a mistake, or a trap.
+PAGES_MAX = 100_000
+
+_TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # how one begins, of either byte order and size
+
+Found = TypeVar("Found")
+
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """Why there is no luma plane, in one sentence for a person."""
+    """Why a picture cannot be read, in one sentence for a person."""
 
     why: str
 
 
-def luma_of(picture: bytes) -> NDArray[np.uint8] | Unreadable:
-    """Decodes the first frame or page of a picture.
+def looks_like_picture(beginning: bytes) -> bool:
+    """Whether the first 1024 bytes of a file say that it is a JPEG, PNG, WebP, TIFF or PDF."""
+    return (
+        beginning.startswith((b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", *_TIFF))
+        or (beginning[:4], beginning[8:12]) == (b"RIFF", b"WEBP")
+        or pages.is_pdf(beginning)
+    )
+
+
+def pages_of(picture: bytes) -> int | Unreadable:
+    """How many pages a picture has, or why that cannot be told: 1 of all kinds but PDF and TIFF, good or not."""
+    if pages.is_pdf(picture):
+        found = _attempted(lambda: pages.count(picture), picture)
+    elif picture.startswith(_TIFF):
+        found = _attempted(lambda: _opened(picture, lambda image: getattr(image, "n_frames", 1)), picture)
+    else:
+        return 1
+    if isinstance(found, int) and found > PAGES_MAX:
+        return Unreadable(f"file has {found} pages, at most {PAGES_MAX} are read; split it")
+    return found
+
+
+def luma_of(picture: bytes, page: int = 1) -> NDArray[np.uint8] | Unreadable:
+    """Decodes one page of a picture; of what is animated the first frame.
 
     Transparent pixels are laid on white, as paper is. EXIF orientation is ignored: a QR code reads any way up.
 
     Args:
-        picture: JPEG, PNG, WebP, TIFF, BMP, PBM, PGM or PPM of at most `PIXELS_MAX` pixels, 1, 8 or 16 bits a sample.
+        picture: JPEG, PNG, WebP, TIFF, BMP, PBM, PGM or PPM of at most `PIXELS_MAX` pixels, 1, 8 or 16 bits a sample;
+            or PDF.
+        page: its number, from 1 to what `pages_of` says.
 
     Returns:
         Shape (height, width), dtype uint8, 0 black, possibly read-only; or why not.
     """
+    if pages.is_pdf(picture):
+        return _attempted(lambda: _luma(pages.image_of(picture, page, PIXELS_MAX)), picture)
+
+    def decode(image: Image.Image) -> NDArray[np.uint8] | Unreadable:
+        if page > 1:
+            image.seek(page - 1)
+        width, height = image.size
+        if width * height > PIXELS_MAX:
+            return Unreadable(f"picture has {width} x {height} pixels, at most {PIXELS_MAX} are read; scale it down")
+        return _luma(image)
+
+    return _attempted(lambda: _opened(picture, decode), picture)
+
+
+def _opened(picture: bytes, look: Callable[[Image.Image], Found]) -> Found:
+    with warnings.catch_warnings(action="ignore"), Image.open(BytesIO(picture), formats=FORMATS) as image:
+        return look(image)
+
+
+def _attempted(look: Callable[[], Found | Unreadable], picture: bytes) -> Found | Unreadable:
+    """What a look at the picture gives; or, in words, what the libraries raised over it."""
     try:
-        with warnings.catch_warnings(action="ignore"), Image.open(BytesIO(picture), formats=FORMATS) as image:
-            width, height = image.size
-            if width * height > PIXELS_MAX:
-                return Unreadable(
-                    f"picture has {width} x {height} pixels, at most {PIXELS_MAX} are read; scale it down"
-                )
-            return _luma(image)
+        return look()
+    except pages.RefusedPage as error:
+        return Unreadable(str(error))
     except Image.DecompressionBombError as error:  # above 179 megapixels Pillow refuses before we can ask for the size
         return Unreadable(f"picture is far above the {PIXELS_MAX} pixels that are read; {error}")
     except UnidentifiedImageError:
         return Unreadable(f"{len(picture)} bytes are no picture of a known kind; expected one of {', '.join(FORMATS)}")
-    # What Pillow raises on bad bytes is no closed set: OSError, SyntaxError, ValueError, struct.error, IndexError ...
+    except MemoryError:  # not the picture's own fault: the worker says what its limit is
+        raise
+    # What is raised on bad bytes is no closed set: OSError, SyntaxError, ValueError, struct.error, IndexError ...
     except Exception as error:  # noqa: BLE001
         return Unreadable(f"picture of {len(picture)} bytes does not decode: {type(error).__name__}: {error}")
 

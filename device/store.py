@@ -153,6 +153,9 @@ class Store:
         rows = {(row["chain"], row["seq"]) for row in self._joined()}
         matches = ((match[1], int(match[2])) for match in map(_ENVELOPE_FILE.fullmatch, names) if match)
         orphans = sorted(place for place in matches if place not in rows)
+        if orphans:
+            # Whoever was to sync their names may have been killed, and was not: a row, or a hub, must not outlive them.
+            _sync_folder(self.folder)
         present = self._chains.select().order_by(self._chains.id.desc()).first()
         left_alone = {chain for chain, seq in orphans if not self._adopt_one(Kept(chain, seq, ""), names)}
         if present is None or present["chain"] in left_alone:

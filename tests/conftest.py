@@ -6,6 +6,8 @@ import random
 import pytest
 from hypothesis import HealthCheck, settings
 
+import device  # noqa: F401  before numpy: it says how many threads that may have
+
 # Other examples at each run find more in the end; what fails is printed as a blob that replays it.
 # Deadlines would measure the machine.
 settings.register_profile("ci", deadline=None, print_blob=True)

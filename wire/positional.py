@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -56,6 +56,14 @@ class Usual(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     vacios: tuple[int, int]
 
 
+class Symbol(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How the QR code is printed: versions it may have, error-correction level, mm a module."""
+
+    versions: tuple[Annotated[int, msgspec.Meta(ge=1, le=40)], ...]
+    level: Literal["L", "M", "Q", "H"]
+    module_mm: Annotated[float, msgspec.Meta(gt=0)]
+
+
 class Positional(
     msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="layout", tag="positional", dict=True
 ):
@@ -67,6 +75,7 @@ class Positional(
     section: tuple[Section, ...]
     contest: tuple[Race]
     usual: Usual
+    symbol: Symbol | None = None
 
     def __post_init__(self) -> None:
         """Refuses a profile by which nothing could be read; msgspec makes a `ValidationError` of it."""
@@ -89,6 +98,21 @@ class Positional(
         if contest != self.contest[0].id:
             raise KeyError(contest)
         return self._owners[option]
+
+    @cached_property
+    def grammar(self) -> str:
+        """A regular expression of exactly the payloads that `read` makes an acta of, usual values first."""
+        count = f"(?:{COUNT.pattern})"
+        sections: list[str] = []
+        for section in self.section:
+            items = [
+                f"(?:{re.escape(field.usual)}|{field.pattern})" if field.usual else f"(?:{field.pattern})"
+                for field in section.fields
+            ]
+            if section.counts:
+                items = [count] * (len(self._owners) if section.counts == "votes" else 1)
+            sections.append(re.escape(section.separator).join(items))
+        return re.escape(self.separator).join(sections)
 
     def read(self, payloads: Sequence[str]) -> Acta | Incomplete | Refusal:
         """Reads the one QR code of a sheet."""

@@ -1,16 +1,44 @@
 """The reader: the luma plane of a frame -> the payloads of the QR codes in view.
 
-It has one step, zxing-cpp. Further ones (variants of the region, a reader of our own) go behind it in `Reader.read`,
-each with a name of its own for `Reading.how`.
+A ladder, from cheap to dear, that stops at the first safe hit: zxing-cpp as it is; zxing-cpp on variants of the region;
+a grid reader of our own. docs/reading.md says what each rung is for.
 """
 
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import zxingcpp
 from numpy.typing import NDArray
 
-MODEL_2 = zxingcpp.BarcodeFormats(zxingcpp.BarcodeFormat.QRCodeModel2)
+from device.reader.decode import Decoded, decode
+from device.reader.effort import Attempt, attempts
+from device.reader.fuse import agreeing, mean_of
+from device.reader.grid import lay
+from device.reader.knowledge import Knowledge
+from device.reader.locate import SEARCH_PIXELS_MAX, Candidate, busiest, candidates, find, partial, searched
+from device.reader.variants import symbols, variants
+
+__all__ = ["Corners", "Knowledge", "Reader", "Reading"]
+
+Luma = NDArray[np.uint8]
+Corners = tuple[tuple[float, float], tuple[float, float], tuple[float, float], tuple[float, float]]
+
+# A frame's time. What is readable at all is read in 0.5 s here; a smaller board sets more.
+SECONDS_MAX = 0.9
+# A picture of this size is searched by variants whole; of a larger one only where something looks like a symbol.
+WHOLE_PIXELS_MAX = 1_000_000
+# Places of one picture that the grid reader works on.
+PLACES_MAX = 3
+# Below this agreement three hits may not be finders of one symbol: then one or two finders are tried too.
+DOUBTFUL = 0.45
+# A candidate that agrees so much less than the best is another way to lay the same three finders.
+WORSE = 0.15
+# Where a large frame shows nothing that looks like a symbol, its busiest squares are searched at full resolution: a symbol
+# of version 8 with 1.5 px a module, far away on a table, has 74 px.
+SMALL_SIDE_PX = 512
+SMALL_PLACES = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,21 +50,74 @@ class Reading:
             Each is the symbol's bytes decoded as ISO 8859-1, which loses nothing: `payload.encode("latin-1")` gives the
             bytes back, and ASCII is unchanged. At most 2953 characters, or 7089 where all are digits. A symbol that
             holds no text is as no symbol: zxing-cpp does not report it.
-        how: the name of the step that read them, empty when nothing was read.
+        how: the rung that read the last of them, empty when nothing was read: "zxing-cpp", "variant median", "grid", ...
+        erasures: codewords given up as unseen or doubtful, of all symbols.
+        assumed: codewords that only the profile told.
+        margin: share of the error correction that was left in the worst block of the worst symbol, 0 to 1; 0 if unread.
+        corners: the symbol's outer corners, px; of the first payload's, or where one seems to be that was not read.
+        px_per_module: the mean side of its modules, px; 0 if unknown.
+        unread: symbols in view that were seen and could not be read.
     """
 
     payloads: tuple[str, ...]
     how: str
+    erasures: int = 0
+    assumed: int = 0
+    margin: float = 0.0
+    corners: Corners | None = None
+    px_per_module: float = 0.0
+    unread: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Hit:
+    """One symbol read."""
+
+    payload: str
+    how: str
+    erasures: int
+    assumed: int
+    margin: float
+    corners: Corners
+    px_per_module: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A cut of the frame where a symbol may be, and its origin in the frame, px."""
+
+    luma: Luma
+    x: int
+    y: int
 
 
 class Reader:
-    """Reads QR codes of model 2, never Micro QR or rMQR, and only those whose error correction succeeded.
+    """Reads QR codes of model 2, never Micro QR or rMQR, and only those whose error correction leaves no doubt.
 
     It may not return: zxing-cpp 3.1.1 can loop for ever on some pictures (its issue 1150). Where the picture is a
     stranger's, read in a process that can be ended (`device.reading`).
     """
 
-    def read(self, luma: NDArray[np.uint8]) -> Reading:
+    def __init__(
+        self,
+        knowledge: Knowledge | None = None,
+        *,
+        seconds_max: float = SECONDS_MAX,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """A reader.
+
+        Args:
+            knowledge: what is known of the symbols looked for; None reads any.
+            seconds_max: no attempt begins later than this after `read` was called.
+            clock: seconds, from any start.
+        """
+        self._knowledge = knowledge
+        self._dims = tuple(17 + 4 * version for version in knowledge.versions) if knowledge else ()
+        self._seconds_max = seconds_max
+        self._clock = clock
+
+    def read(self, luma: Luma) -> Reading:
         """Reads every symbol in view.
 
         Args:
@@ -51,13 +132,198 @@ class Reader:
                 f"luma plane: expected shape (height, width) of at least 1 pixel and dtype uint8, "
                 f"found {luma.shape} and {luma.dtype}; give the Y plane of the frame, or convert it to grey first"
             )
-        # Measured on drawn photographs of 4608 x 2592, with a code and without, on one thread of a 2-core x86: all
-        # defaults 20 and 30 ms, as called here 17 and 24 ms.
-        # No try_invert: acta paper is never printed white on black, and what is not looked for cannot be misread.
-        # try_rotate costs nothing that could be measured; any way up must read.
-        # try_downscale costs 5 ms: without it none of 60 prints whose dots do not merge was found, with it all.
-        # LocalAverage, the default: GlobalHistogram takes 8 ms and reads as many clean actas, but it has one threshold
-        # for the whole frame, and shadows and lamps have not. It may come back as the first step of a ladder.
-        symbols = zxingcpp.read_barcodes(luma, formats=MODEL_2, try_invert=False)
-        payloads = {symbol.bytes.decode("latin-1") for symbol in symbols}
-        return Reading(tuple(sorted(payloads)), "zxing-cpp" if payloads else "")
+        end = self._clock() + self._seconds_max
+        seen = symbols(luma)
+        hits = [_of_zxing(symbol, "zxing-cpp") for symbol in seen if symbol.valid]
+        # A failed checksum under a good format word is a symbol; less than that may be text that looks like finders.
+        failed = [
+            symbol
+            for symbol in seen
+            if not symbol.valid and (symbol.error.type == zxingcpp.ErrorType.Checksum or not hits)
+        ]
+        left = [_corners(symbol) for symbol in failed]
+        left = [corners for corners in left if not any(_overlap(corners, hit.corners) for hit in hits)]
+        if hits and not left:
+            return _reading(hits, 0)
+        unread, seems = 0, None
+        for place in _places(luma, left):
+            found, candidate = self._climb(place, end)
+            hits += found
+            unread += not found
+            seems = seems or candidate
+        if hits:
+            return _reading(hits, unread)
+        corners = seems.corners if seems else None
+        return Reading(
+            (),
+            "",
+            corners=_tuples(corners) if corners is not None else next(iter(left), None),
+            px_per_module=seems.px_per_module if seems else 0.0,
+            unread=len(left),
+        )
+
+    def read_frames(self, frames: Sequence[Luma]) -> Reading:
+        """Reads several frames of one sheet: any of them alone, then their mean if nothing moved, else their modules' sum.
+
+        Args:
+            frames: at least one, of any sizes; each as for `read`.
+        """
+        for frame in frames:
+            hits = [_of_zxing(symbol, "zxing-cpp") for symbol in symbols(frame) if symbol.valid]
+            if hits:
+                return _reading(hits, 0)
+        mean = mean_of(frames) if len(frames) > 1 else None
+        if mean is not None:
+            reading = self.read(mean)
+            return replace(reading, how=f"mean of {len(frames)}, {reading.how}") if reading.payloads else reading
+        best = Reading((), "")
+        found: list[Attempt] = []
+        for frame in frames:
+            reading = self.read(frame)
+            if reading.payloads:
+                return reading
+            best = best if best.corners else reading
+            candidate = find(frame, self._dims or None)
+            if candidate:
+                found.append([attempt for attempt in attempts(lay(frame, candidate)) if attempt.how == "grid"][-1])
+        found = [attempt for attempt in found if attempt.soft.shape == found[0].soft.shape]
+        if len(found) > 1:
+            same = agreeing([np.where(attempt.lost, 0, attempt.soft).astype(np.float32) for attempt in found])
+            total = np.sum(same, axis=0, dtype=np.float32)
+            decoded = decode(total, self._knowledge)
+            if decoded:
+                return _reading([_of_grid(decoded, found[0], f"sum of {len(same)}")], 0)
+        return best
+
+    def _climb(self, place: _Place, end: float) -> tuple[list[_Hit], Candidate | None]:
+        """The rungs after the first, on one place: what they read, and the likeliest candidate there."""
+        found = None
+        region = place
+        if place.luma.size > WHOLE_PIXELS_MAX:
+            found = self._candidates(place.luma, end)
+            region = _around(place, found[0].corners) if found else place
+        if region.luma.size <= WHOLE_PIXELS_MAX:
+            for how, read, scale in variants(region.luma, inverted=self._knowledge is None):
+                if self._clock() > end:
+                    return [], None
+                hits = [_moved(_of_zxing(symbol, how), scale, region) for symbol in read()]
+                if hits:
+                    return hits, None
+        found = self._candidates(place.luma, end) if found is None else found
+        worth = [each for each in found[:PLACES_MAX] if each.score > found[0].score - WORSE]
+        for candidate in worth:
+            for attempt in attempts(lay(place.luma, candidate)):
+                if self._clock() > end:
+                    break
+                decoded = decode(attempt.soft, self._knowledge, lost=attempt.lost)
+                if decoded:
+                    return [_moved(_of_grid(decoded, attempt, attempt.how), 1.0, place)], None
+        return [], _shifted(found[0], place) if found else None
+
+    def _candidates(self, luma: Luma, end: float) -> list[Candidate]:
+        """Where symbols may be, best first: whole ones; of a known size also cut ones; in a large frame also small ones."""
+        search = searched(luma)
+        found = candidates(search, self._dims or None)
+        if not found and luma.size > SEARCH_PIXELS_MAX:
+            for x, y in busiest(luma, SMALL_SIDE_PX, SMALL_PLACES):
+                if self._clock() > end:
+                    break
+                cut = _Place(luma[y : y + SMALL_SIDE_PX, x : x + SMALL_SIDE_PX], x, y)
+                found += [_shifted(each, cut) for each in candidates(searched(cut.luma), self._dims or None)]
+        if self._dims and (not found or found[0].score < DOUBTFUL) and self._clock() < end:
+            found += partial(search, self._dims)
+        found.sort(key=lambda each: -each.score)
+        return found
+
+
+def _places(luma: Luma, left: Sequence[Corners]) -> Iterator[_Place]:
+    """The cuts around symbols that zxing-cpp found and could not read; else the whole."""
+    if not left:
+        yield _Place(luma, 0, 0)
+    done: list[Corners] = []
+    for corners in left:
+        if not any(_overlap(corners, other) for other in done):
+            done.append(corners)
+            yield _around(_Place(luma, 0, 0), np.array(corners, np.float32))
+
+
+def _around(place: _Place, corners: NDArray[np.float32]) -> _Place:
+    """The cut around a symbol, with a quarter of its size on each side: zxing-cpp's failed corners are rough."""
+    height, width = place.luma.shape
+    low, high = corners.min(axis=0), corners.max(axis=0)
+    rim = (high - low).max() / 4 + 8
+    x0, y0 = np.floor(low - rim).clip(0).astype(int).tolist()
+    x1, y1 = np.ceil(high + rim).astype(int).tolist()
+    return _Place(place.luma[y0 : min(y1, height), x0 : min(x1, width)], place.x + x0, place.y + y0)
+
+
+def _corners(symbol: zxingcpp.Barcode) -> Corners:
+    at = symbol.position
+    a, b, c, d = (at.top_left, at.top_right, at.bottom_right, at.bottom_left)
+    return (float(a.x), float(a.y)), (float(b.x), float(b.y)), (float(c.x), float(c.y)), (float(d.x), float(d.y))
+
+
+def _tuples(corners: NDArray[np.float32]) -> Corners:
+    a, b, c, d = ((float(x), float(y)) for x, y in corners.tolist())
+    return a, b, c, d
+
+
+def _overlap(one: Corners, other: Corners) -> bool:
+    """Whether the middle of either lies within the other's bounds: two symbols lie side by side, never on each other."""
+    a, b = np.array(one), np.array(other)
+
+    def inside(point: NDArray[np.float64], box: NDArray[np.float64]) -> bool:
+        return bool((point >= box.min(axis=0)).all() and (point <= box.max(axis=0)).all())
+
+    return inside(a.mean(axis=0), b) or inside(b.mean(axis=0), a)
+
+
+def _side(corners: Corners) -> float:
+    at = np.array(corners)
+    return float(np.linalg.norm(at - np.roll(at, 1, axis=0), axis=1).mean())
+
+
+def _of_zxing(symbol: zxingcpp.Barcode, how: str) -> _Hit:
+    corners = _corners(symbol)
+    modules = 17 + 4 * int(symbol.extra["Version"])
+    margin = float(symbol.extra["UEC"])
+    return _Hit(symbol.bytes.decode("latin-1"), how, 0, 0, margin, corners, _side(corners) / modules)
+
+
+def _of_grid(decoded: Decoded, attempt: Attempt, how: str) -> _Hit:
+    corners = _tuples(attempt.grid.corners())
+    return _Hit(
+        decoded.content.decode("latin-1"),
+        how,
+        decoded.erasures,
+        decoded.assumed,
+        decoded.margin,
+        corners,
+        _side(corners) / attempt.grid.dim,
+    )
+
+
+def _moved(hit: _Hit, scale: float, place: _Place) -> _Hit:
+    """A hit in a scaled cut, in the frame."""
+    origin = np.array([place.x, place.y], np.float32)
+    corners = _tuples((np.array(hit.corners, np.float32) + 0.5) / scale - 0.5 + origin)
+    return replace(hit, corners=corners, px_per_module=hit.px_per_module / scale)
+
+
+def _shifted(candidate: Candidate, place: _Place) -> Candidate:
+    return replace(candidate, quad=candidate.quad + np.array([place.x, place.y], np.float32))
+
+
+def _reading(hits: Sequence[_Hit], unread: int) -> Reading:
+    """Several symbols as one reading; two of the same payload are one."""
+    first = min(hits, key=lambda hit: hit.payload)
+    return Reading(
+        tuple(sorted({hit.payload for hit in hits})),
+        hits[-1].how,
+        sum(hit.erasures for hit in hits),
+        sum(hit.assumed for hit in hits),
+        min(hit.margin for hit in hits),
+        first.corners,
+        first.px_per_module,
+        unread,
+    )

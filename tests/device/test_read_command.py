@@ -13,7 +13,8 @@ from PIL import Image
 
 from device.reader import Reading
 from device.reading import FILE_BYTES_MAX, Outcome, file_reader, read_files
-from sim.paper import draw, photograph
+from sim.paper import draw
+from sim.photo import photograph
 
 BRAZILIAN = (
     "QRBU:1:1 VRQR:1.5 VRCH:20180830 ORIG:VOTA ORLC:LEG PROC:223 DTPL:20181007 PLEI:228 TURN:1 FASE:O UNFE:ZZ MUNI:"
@@ -129,11 +130,11 @@ def test_several_codes_in_view_are_all_listed_and_none_is_chosen(tmp_path: Path)
 
 def test_a_lost_worker_costs_its_own_file_only() -> None:
     reasons = {
-        "loops-for-ever": "not read within 0.5 s, given up",
+        "loops-for-ever": "not read within 1 s, given up",
         "is-killed": "the worker was lost over it (SIGKILL)",
     }
     asked = [name for bad in reasons for name in (bad, f"after-{bad}")]
-    code, lines = lines_of([Path(name) for name in asked], fatal_reader, seconds_max=0.5)
+    code, lines = lines_of([Path(name) for name in asked], fatal_reader, seconds_max=1.0)
     assert code == 1
     assert [line["file"] for line in lines] == asked
     assert [line.get("why", line["payload"]) for line in lines] == [reasons.get(name, name) for name in asked]

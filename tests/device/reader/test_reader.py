@@ -10,8 +10,9 @@ import segno
 from numpy.typing import NDArray
 
 from device.pictures import Unreadable, luma_of
-from device.reader import Reader, Reading
-from sim.paper import draw, from_picture, photograph, random_payload
+from device.reader import Reader
+from sim.paper import draw, from_picture, random_payload
+from sim.photo import photograph
 
 REAL = Path(__file__).parents[4] / "shared" / "data" / "ve2024"
 needs_real = pytest.mark.skipif(not REAL.exists(), reason="the real pictures of ../shared/data/ve2024 are not here")
@@ -45,7 +46,7 @@ def luma(picture: bytes) -> NDArray[np.uint8]:
 @pytest.mark.parametrize(("image", "payload"), real_crops())
 def test_a_real_crop_reads_byte_for_byte(image: str, payload: str) -> None:
     picture = (REAL / "qr" / Path(image).name).read_bytes()
-    assert Reader().read(luma(picture)) == Reading((payload,), "zxing-cpp")
+    assert Reader().read(luma(picture)).payloads == (payload,)
 
 
 @needs_real
@@ -97,11 +98,11 @@ def test_the_largest_symbols_read_whole(content: bytes | str, length: int) -> No
 
 
 def test_a_symbol_without_text_is_as_no_symbol() -> None:
-    assert Reader().read(symbol(b"")) == Reading((), "")
+    assert Reader().read(symbol(b"")).payloads == ()
 
 
 def test_micro_symbols_are_not_ours() -> None:
-    assert Reader().read(symbol("12345", micro=True)) == Reading((), "")
+    assert Reader().read(symbol("12345", micro=True)).payloads == ()
 
 
 def test_nothing_is_read_where_nothing_is() -> None:
@@ -113,7 +114,7 @@ def test_nothing_is_read_where_nothing_is() -> None:
         np.kron(rng.integers(0, 2, (60, 60), np.uint8) * np.uint8(255), np.ones((8, 8), np.uint8)),
         draw(QUOTED).luma[:12000],  # an acta whose code was torn off
     ):
-        assert Reader().read(plane) == Reading((), "")
+        assert Reader().read(plane).payloads == ()
 
 
 @pytest.mark.parametrize(

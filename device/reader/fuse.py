@@ -1,0 +1,61 @@
+"""The fusing: several frames of one sheet -> one better picture, or one better sum of soft modules.
+
+The mean of frames is worth as much light as there are frames, but only where nothing moved: a mean of moved frames is a
+blur. Modules may be summed when each frame has a grid of its own; and only while they agree, for a sum over two
+different symbols is neither.
+"""
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Luma = NDArray[np.uint8]
+Floats = NDArray[np.float32]
+
+# Frames that moved by less keep modules of 1.5 px sharp.
+STILL_PX = 0.3
+# Two frames of one symbol correlate above 0.3 when there is anything to read; of two symbols below 0.1 (2000 modules).
+AGREEING = 0.25
+REGISTERED_PX = 256
+
+
+def mean_of(frames: Sequence[Luma]) -> Luma | None:
+    """The mean of frames that did not move, its contrast stretched so that rounding loses nothing; None if they did."""
+    if any(frame.shape != frames[0].shape for frame in frames):
+        return None
+    if any(_moved(frames[0], frame) > STILL_PX for frame in frames[1:]):
+        return None
+    total = np.zeros(frames[0].shape, np.float32)
+    for frame in frames:
+        cv2.accumulate(frame, total)
+    low, high = np.percentile(total[::8, ::8], (0.5, 99.5)).tolist()
+    gain = 255.0 / max(high - low, 1.0)
+    return np.asarray(cv2.convertScaleAbs(np.maximum(total, low), alpha=gain, beta=-low * gain), np.uint8)
+
+
+def _moved(one: Luma, other: Luma) -> float:
+    """How far the other frame lies from the first, px, at the worst of five places."""
+    height, width = one.shape
+    side = min(REGISTERED_PX, height, width)
+    window = cv2.createHanningWindow((side, side), cv2.CV_32F)
+    worst = 0.0
+    for y, x in ((0.5, 0.5), (0.25, 0.25), (0.25, 0.75), (0.75, 0.25), (0.75, 0.75)):
+        top, left = int(y * (height - side)), int(x * (width - side))
+        a, b = (frame[top : top + side, left : left + side].astype(np.float32) for frame in (one, other))
+        (dx, dy), response = cv2.phaseCorrelate(a, b, window)
+        if response > 0.1:  # a bare wall has nothing to say
+            worst = max(worst, float(np.hypot(dx, dy)))
+    return worst
+
+
+def agreeing(softs: Sequence[Floats]) -> list[Floats]:
+    """Those soft modules, all of one size, that show the same symbol as the first."""
+    first = np.tanh(softs[0]).ravel()
+    kept = [softs[0]]
+    for soft in softs[1:]:
+        other = np.tanh(soft).ravel()
+        if float(np.corrcoef(first, other)[0, 1]) > AGREEING:
+            kept.append(soft)
+    return kept

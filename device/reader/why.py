@@ -1,0 +1,142 @@
+"""The why: a frame that could not be read -> what hindered, so that the next press can do better.
+
+What hinders is measured where a symbol lies, and each hindrance is held against what the reader can take of it alone: the
+one that is the largest part of that is the cause. Where none comes near, the photograph is good and the print is not.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from device.cause import Cause
+from device.reader.measure import MODULES, Measures, measure, noise_of
+from device.reader.square import Floats, Luma, View, square_of, view_of
+
+# What the reader takes of each hindrance alone until it fails on half of the frames (bench/why.py).
+BLUR_MODULES = 0.65
+PITCH_PX = 1.8
+SIGNAL_TO_NOISE = 8.0
+GLARE_SHARE = 0.10
+CUT_SHARE = 0.08
+# What is less than this of a limit did not hinder.
+HINDERS = 0.75
+# Ink of a symbol, as a share of what would be all black: half, and through a camera's tone curve a third. Of a paragraph a tenth.
+INK_OF_CONTRAST_MIN = 0.22
+# What is so smooth can be a symbol only where nothing in view is sharp.
+SMOOTH_MODULES = 1.1
+SHARP = 0.4
+# Below this nothing printed can be seen, and an empty tray is not known from a full one.
+LIGHT_TO_NOISE = 2.0
+# Paper is at least so much brighter than the matt black tray; shading of the tray alone makes 1.5.
+PAPER_TO_TRAY = 2.0
+# Glare this large beside the paper's width squared can hide a symbol.
+GLARE_ON_PAPER = 0.13
+# No edge of the picture has more of its step within a px of the search: a blur of more than 3 modules.
+FOGGED = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Hindered:
+    """Why a frame could not be read, and what was measured; None where there was nothing to measure."""
+
+    cause: Cause
+    measures: Measures | None = None
+
+
+def why(luma: Luma, corners: NDArray[np.floating] | None = None, modules: int = MODULES) -> Hindered:
+    """Says why a frame could not be read.
+
+    Args:
+        luma: shape (height, width), uint8.
+        corners: shape (4, 2), px: the outer corners of what the reader took for a symbol; None when it found nothing. They
+            are only asked when no square stands out.
+        modules: modules a side, where known.
+    """
+    view = view_of(luma)
+    squares = [square_of(view)]
+    if corners is not None:
+        squares.append(view.from_frame(corners))
+    for square in squares:
+        if square is not None:
+            measures = measure(luma, view.in_frame(square), modules)
+            if not _is_something_else(view, square, measures):
+                return Hindered(_cause(measures, *_cut(view, square)), measures)
+    return Hindered(_without_symbol(luma, view))
+
+
+def _cause(measures: Measures, cut: float, side: Cause) -> Cause:
+    hindrances = {
+        side: cut / CUT_SHARE,
+        Cause.GLARE: measures.glare / GLARE_SHARE,
+        Cause.FAR: PITCH_PX / max(measures.pitch, 0.1),
+        Cause.DARK: SIGNAL_TO_NOISE / max(measures.signal_to_noise, 0.1),
+        Cause.BLURRED: measures.blur / BLUR_MODULES,
+    }
+    worst = max(hindrances, key=hindrances.__getitem__)
+    return worst if hindrances[worst] >= HINDERS else Cause.DAMAGED
+
+
+def _is_something_else(view: View, square: Floats, measures: Measures) -> bool:
+    """Whether what looks like a symbol from afar is none: a hand, a picture, print in lines."""
+    within = np.zeros(view.luma.shape, np.uint8)
+    cv2.fillConvexPoly(within, np.rint(square).astype(np.int32), (1,))
+    seen = view.ink[(within > 0) & view.seen]
+    if not seen.size or float(seen.mean()) < INK_OF_CONTRAST_MIN * measures.contrast:
+        return True
+    return measures.blur >= SMOOTH_MODULES and min(_sharpness(view)) > SHARP
+
+
+def _sharpness(view: View) -> tuple[float, float]:
+    """How much of the step from black to white the steepest edges take within a px, along columns and along rows."""
+    step = max(view.light - float(np.percentile(view.luma, 2)), 1.0)
+    down, across = (float(np.percentile(np.abs(np.diff(view.luma, axis=axis)), 99.95)) / step for axis in (0, 1))
+    return down, across
+
+
+def _cut(view: View, square: Floats) -> tuple[float, Cause]:
+    """The share of the symbol that is cut off, and at which side: one with no paper beyond it."""
+    lengths = np.linalg.norm(np.roll(square, -1, axis=0) - square, axis=1)
+    beyond = (view.seen | view.glare).astype(np.uint8)
+    middle = square.mean(axis=0)
+    missing, where = 0.0, Cause.CUT_TOP
+    for i in range(4):
+        one, other = square[i], square[(i + 1) % 4]
+        out = (one + other) / 2 - middle
+        out /= max(float(np.linalg.norm(out)), 1e-3)
+        along = one + np.linspace(0.1, 0.9, 20)[:, None, None] * (other - one)
+        strip = along + np.linspace(0.03, 0.12, 4)[None, :, None] * float(lengths.max()) * out
+        share = 1 - float(lengths[(i + 1) % 4] / max(lengths.max(), 1e-3))
+        if share >= missing and _share(beyond, strip.reshape(-1, 2)) < 0.5:
+            missing, where = share, _side(out)
+    return missing, where
+
+
+def _side(out: Floats) -> Cause:
+    if abs(out[0]) > abs(out[1]):
+        return Cause.CUT_LEFT if out[0] < 0 else Cause.CUT_RIGHT
+    return Cause.CUT_TOP if out[1] < 0 else Cause.CUT_BOTTOM
+
+
+def _share(marks: NDArray[np.uint8], at: NDArray[np.floating]) -> float:
+    """The share of these places, px, where there is a mark."""
+    height, width = marks.shape
+    x, y = np.rint(at).astype(int).T
+    inside = (x >= 0) & (y >= 0) & (x < width) & (y < height)
+    return float((marks[y.clip(0, height - 1), x.clip(0, width - 1)] * inside).mean())
+
+
+def _without_symbol(luma: Luma, view: View) -> Cause:
+    """What hindered where no symbol can be made out: nothing, unless the whole picture says that one could not be."""
+    tray = view.luma[~view.paper]
+    on_tray = tray.size > 0.02 * view.luma.size and float(np.median(tray)) * PAPER_TO_TRAY < view.light
+    height, width = luma.shape
+    noise = noise_of(luma, np.array([(0, 0), (width, height)], np.float32))
+    if view.light < LIGHT_TO_NOISE * max(noise, 1.0):
+        return Cause.DARK
+    if view.glare.sum() > GLARE_ON_PAPER * view.wide**2:
+        return Cause.GLARE
+    if on_tray and max(_sharpness(view)) < FOGGED:
+        return Cause.BLURRED
+    return Cause.NO_CODE
