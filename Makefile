@@ -17,7 +17,7 @@ demo: .venv/stamp ## watch units, a broker and a hub carry actas to their totals
 	@$(BIN)/testigo-sim demo
 
 test: check ## run every check, then every test but the hunts
-	@.ci/apt mosquitto postgresql openssl
+	@.ci/apt mosquitto postgresql openssl strace
 	$(BIN)/pytest
 
 check: .venv/stamp ## lint, formatting, types and import contracts
@@ -27,12 +27,13 @@ check: .venv/stamp ## lint, formatting, types and import contracts
 	$(BIN)/pyright
 	$(BIN)/lint-imports --no-logo
 
-bench: .venv/stamp ## measure, beside the nearest peer
+bench: .venv/peers/stamp ## measure, beside the nearest peer
 	@.ci/apt mosquitto
+	@.ci/apt --try libzbar0
 	$(BIN)/python -m bench
 
 hunt: .venv/stamp ## look for rare faults: the hunts, and each property on twenty times the examples
-	@.ci/apt mosquitto postgresql openssl
+	@.ci/apt mosquitto postgresql openssl strace
 	HYPOTHESIS_PROFILE=hunt $(BIN)/pytest -m "hunt or hypothesis" -o timeout=3600
 
 docs: .venv/stamp ## redraw the pages that are made from the code
@@ -53,3 +54,10 @@ pins: .venv/stamp ## re-pin requirements.txt with hashes (UPGRADE=--upgrade for 
 	@$(BIN)/pip install --quiet --disable-pip-version-check --ignore-installed --require-hashes -r requirements.txt
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
+
+# The decoders that ours is compared with, out of the program's sight: one of them brings an OpenCV of its own. Those that cannot
+# be had here are named by the bench.
+.venv/peers/stamp: bench/peers.txt .venv/stamp
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes --upgrade --target .venv/peers \
+		-r bench/peers.txt || echo "going on without them" >&2
+	@mkdir -p $(@D) && touch $@

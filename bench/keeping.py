@@ -25,7 +25,7 @@ from device.settings import read
 from device.store import Store
 from sim import deployment, paper
 from sim.clock import SteppedClock
-from sim.paper import photograph
+from sim.photo import photograph
 from wire.record import Quality
 
 ROUNDS = 200

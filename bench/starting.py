@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
@@ -65,7 +66,7 @@ class Bench:
 
 
 def _unit(path: Path, camera: Callable[[Post], Camera] | None = None) -> Bench:
-    from device.apart import ReaderApart
+    from device.apart import ReaderApart, open_eye
     from device.keys import signer_from
     from device.settings import read
     from device.unit import Unit
@@ -74,7 +75,7 @@ def _unit(path: Path, camera: Callable[[Post], Camera] | None = None) -> Bench:
 
     clock, settings = SteppedClock(), read(path)
     inbox: SimpleQueue[BodyEvent] = SimpleQueue()
-    reader = ReaderApart(inbox.put)
+    reader = ReaderApart(inbox.put, partial(open_eye, settings.profile))
     link = Exchange(clock).link(settings.unit, inbox.put)
     simulated = make(clock, settings.card, link, inbox.put)
     body = (

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from device.ports import FrameRead, Ms, Post
 from device.worker import Lost, Worker
+from wire.acta import Profile
 from wire.errors import OurFault
 
 SECONDS_MAX = 3.0
@@ -20,11 +21,11 @@ Request = tuple[NDArray[np.uint8], Ms]
 """A frame's luma plane, and the time of the press it was taken for."""
 
 
-def open_eye() -> Callable[[Request], FrameRead]:
+def open_eye(profile: Profile) -> Callable[[Request], FrameRead]:
     """What answers in the worker; only there is the reader ever loaded."""
     from device.eye import Eye
 
-    eye = Eye()
+    eye = Eye(profile)
     return lambda request: eye.see(*request)
 
 
@@ -33,14 +34,14 @@ class ReaderApart:
 
     Args:
         post: the firmware's inbox.
-        make: makes what answers in the worker; see `device.worker`.
+        make: makes what answers in the worker, `open_eye` for a profile; see `device.worker`.
         seconds_max: how long a frame may take.
     """
 
     def __init__(
         self,
         post: Post,
-        make: Callable[[], Callable[[Request], FrameRead]] = open_eye,
+        make: Callable[[], Callable[[Request], FrameRead]],
         seconds_max: float = SECONDS_MAX,
     ) -> None:
         self._post = post

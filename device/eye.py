@@ -1,21 +1,26 @@
 """The eye: a frame -> what its QR codes say, and the certificate of how well it could be read."""
 
+import time
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
 from device.cause import Cause
 from device.ports import FrameRead, Ms
-from device.reader import Reader, Reading
+from device.reader import Knowledge, Reader, Reading
 from device.reader.measure import MODULES, Measures, measure
 from device.reader.why import why
+from wire.acta import Profile
 from wire.record import Quality
 
 
 class Eye:
     """Reads the frames of a unit, one press after the other."""
 
-    def __init__(self) -> None:
-        self._reader = Reader()
+    def __init__(self, profile: Profile, clock: Callable[[], float] = time.monotonic) -> None:
+        """An eye for the actas of one election; `clock` gives seconds, for the reader's budget."""
+        self._reader = Reader(Knowledge.of(profile), clock=clock)
 
     def see(self, luma: NDArray[np.uint8], press: Ms) -> FrameRead:  # noqa: ARG002
         """Reads a frame taken for the press at that time."""

@@ -6,10 +6,11 @@ import sys
 import threading
 from collections.abc import Callable
 from enum import Enum
+from functools import partial
 from queue import SimpleQueue
 from types import FrameType
 
-from device.apart import ReaderApart
+from device.apart import ReaderApart, open_eye
 from device.keys import signer_from
 from device.ports import Body, BodyEvent, Post
 from device.settings import Settings
@@ -28,7 +29,7 @@ def run(settings: Settings, make_body: MakeBody) -> None:
     """
     signer = signer_from(settings.key, settings.unit)
     inbox: SimpleQueue[BodyEvent] = SimpleQueue()
-    reader = ReaderApart(inbox.put)
+    reader = ReaderApart(inbox.put, partial(open_eye, settings.profile))
     body = make_body(settings, inbox.put)
 
     def log(event: Enum, **facts: str | float) -> None:

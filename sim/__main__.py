@@ -35,6 +35,12 @@ def main(arguments: list[str] | None = None) -> int:
         ("--tray", Path, "a folder of pictures that are laid down one after the other, by name"),
         ("--pace", 0.5, "seconds between two sheets"),
     )
+    _add(
+        commands.add_parser("paper", help="write a contact sheet of every kind of wear and shot, for the eye"),
+        _paper,
+        ("--sheet", Path, "the picture to write, .png or .jpg"),
+        ("--seed", 0, "of the acta and of what befalls it"),
+    )
     options = parser.parse_args(arguments)
     try:
         status: int = options.run(options)
@@ -74,6 +80,13 @@ def _deploy(options: argparse.Namespace) -> int:
     print(f"testigo-hub --settings {made.hub}")
     for settings in made.units.values():
         print(f"testigo-sim unit --settings {settings} --tray FOLDER")
+    return 0
+
+
+def _paper(options: argparse.Namespace) -> int:
+    from sim import contact
+
+    contact.write(options.sheet, options.seed)
     return 0
 
 

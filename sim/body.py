@@ -24,6 +24,7 @@ from device.ports import (
 )
 from device.signals import Signal
 from sim.clock import Schedule
+from wire.acta import Profile
 
 EXPOSURE_MS = 120
 """From a look to its frame: what a streaming Camera Module 3 takes at 8 frames a second."""
@@ -99,12 +100,14 @@ class SimCamera:
 class SimReader:
     """The real reader, in the thread that asks: any number of units on one stepped clock need no process each.
 
+    The reader's clock stands still: no budget runs out, and a run can be replayed.
+
     Its hand: `lose` makes it answer the next frames as lost.
     """
 
-    def __init__(self, post: Post) -> None:
+    def __init__(self, post: Post, profile: Profile) -> None:
         self._post = post
-        self._eye = Eye()
+        self._eye = Eye(profile, lambda: 0.0)
         self._losing = 0
 
     def read(self, luma: NDArray[np.uint8], press: Ms) -> None:

@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from sim import deployment, paper
+from sim import deployment, paper, photo
 from sim.broker import Broker, find_mosquitto
 from wire import profiles
 from wire.acta import Acta
@@ -128,7 +128,7 @@ def _piles(made: deployment.Deployment, sheets: int) -> Iterator[Laid]:
         pile.append(blank)
         for place, sheet in enumerate(pile, start=1):
             file = tray / f"{place:03}.jpg"
-            picture = paper.photograph(sheet, seed=chance.randrange(2**31), size=SIZE, dpmm=DPMM)
+            picture = photo.photograph(sheet, seed=chance.randrange(2**31), size=SIZE, dpmm=DPMM)
             file.write_bytes(picture.jpeg())
             yield Laid(unit, file, sheet.payload)
 

@@ -79,7 +79,7 @@ class SimUnit:
         link = self._exchange.link(self.settings.unit, post)
         self._body = make(self._clock, self.settings.card, link, post)
         signer = signer_from(self.settings.key, self.settings.unit)
-        self.reader = SimReader(post)
+        self.reader = SimReader(post, self.settings.profile)
         self._unit = Unit(self.settings, self._body.body, self.reader, events, signer, self._chance, self._write_log)
         self._unit.start()
         self._clock.after(WAKE_MS, lambda: self._wake(started))

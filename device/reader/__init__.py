@@ -7,6 +7,7 @@ a grid reader of our own. docs/reading.md says what each rung is for.
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any, cast
 
 import numpy as np
 import zxingcpp
@@ -35,8 +36,8 @@ PLACES_MAX = 3
 DOUBTFUL = 0.45
 # A candidate that agrees so much less than the best is another way to lay the same three finders.
 WORSE = 0.15
-# Where a large frame shows nothing that looks like a symbol, its busiest squares are searched at full resolution: a symbol
-# of version 8 with 1.5 px a module, far away on a table, has 74 px.
+# Where a large frame shows nothing that looks like a symbol, its busiest squares are searched at full resolution: a
+# symbol of version 8 with 1.5 px a module, far away on a table, has 74 px.
 SMALL_SIDE_PX = 512
 SMALL_PLACES = 2
 
@@ -50,7 +51,8 @@ class Reading:
             Each is the symbol's bytes decoded as ISO 8859-1, which loses nothing: `payload.encode("latin-1")` gives the
             bytes back, and ASCII is unchanged. At most 2953 characters, or 7089 where all are digits. A symbol that
             holds no text is as no symbol: zxing-cpp does not report it.
-        how: the rung that read the last of them, empty when nothing was read: "zxing-cpp", "variant median", "grid", ...
+        how: the rung that read the last of them: "zxing-cpp", "variant median", "grid", "grid equalised"; empty when
+            nothing was read.
         erasures: codewords given up as unseen or doubtful, of all symbols.
         assumed: codewords that only the profile told.
         margin: share of the error correction that was left in the worst block of the worst symbol, 0 to 1; 0 if unread.
@@ -137,9 +139,7 @@ class Reader:
         hits = [_of_zxing(symbol, "zxing-cpp") for symbol in seen if symbol.valid]
         # A failed checksum under a good format word is a symbol; less than that may be text that looks like finders.
         failed = [
-            symbol
-            for symbol in seen
-            if not symbol.valid and (symbol.error.type == zxingcpp.ErrorType.Checksum or not hits)
+            symbol for symbol in seen if symbol.error and (symbol.error.type == zxingcpp.ErrorType.Checksum or not hits)
         ]
         left = [_corners(symbol) for symbol in failed]
         left = [corners for corners in left if not any(_overlap(corners, hit.corners) for hit in hits)]
@@ -151,19 +151,16 @@ class Reader:
             hits += found
             unread += not found
             seems = seems or candidate
+        if not hits:  # what zxing-cpp took for a symbol's corners may be no symbol's, or far off
+            hits, candidate = self._climb(_Place(luma, 0, 0), end)
+            seems, unread = candidate or seems, 0
         if hits:
             return _reading(hits, unread)
-        corners = seems.corners if seems else None
-        return Reading(
-            (),
-            "",
-            corners=_tuples(corners) if corners is not None else next(iter(left), None),
-            px_per_module=seems.px_per_module if seems else 0.0,
-            unread=len(left),
-        )
+        corners = _tuples(seems.corners) if seems else next(iter(left), None)
+        return Reading((), "", corners=corners, px_per_module=seems.px_per_module if seems else 0.0, unread=len(left))
 
     def read_frames(self, frames: Sequence[Luma]) -> Reading:
-        """Reads several frames of one sheet: any of them alone, then their mean if nothing moved, else their modules' sum.
+        """Reads several frames of one sheet: any one alone, then their mean if nothing moved, else their modules' sum.
 
         Args:
             frames: at least one, of any sizes; each as for `read`.
@@ -189,8 +186,7 @@ class Reader:
         found = [attempt for attempt in found if attempt.soft.shape == found[0].soft.shape]
         if len(found) > 1:
             same = agreeing([np.where(attempt.lost, 0, attempt.soft).astype(np.float32) for attempt in found])
-            total = np.sum(same, axis=0, dtype=np.float32)
-            decoded = decode(total, self._knowledge)
+            decoded = decode(np.stack(same).sum(axis=0), self._knowledge)
             if decoded:
                 return _reading([_of_grid(decoded, found[0], f"sum of {len(same)}")], 0)
         return best
@@ -221,7 +217,7 @@ class Reader:
         return [], _shifted(found[0], place) if found else None
 
     def _candidates(self, luma: Luma, end: float) -> list[Candidate]:
-        """Where symbols may be, best first: whole ones; of a known size also cut ones; in a large frame also small ones."""
+        """Where symbols may be, best first: whole; in a large frame also small; of a known size also cut ones."""
         search = searched(luma)
         found = candidates(search, self._dims or None)
         if not found and luma.size > SEARCH_PIXELS_MAX:
@@ -237,9 +233,7 @@ class Reader:
 
 
 def _places(luma: Luma, left: Sequence[Corners]) -> Iterator[_Place]:
-    """The cuts around symbols that zxing-cpp found and could not read; else the whole."""
-    if not left:
-        yield _Place(luma, 0, 0)
+    """The cuts around symbols that zxing-cpp found and could not read, each once."""
     done: list[Corners] = []
     for corners in left:
         if not any(_overlap(corners, other) for other in done):
@@ -269,7 +263,7 @@ def _tuples(corners: NDArray[np.float32]) -> Corners:
 
 
 def _overlap(one: Corners, other: Corners) -> bool:
-    """Whether the middle of either lies within the other's bounds: two symbols lie side by side, never on each other."""
+    """Whether the middle of either lies within the other's bounds: two symbols lie side by side."""
     a, b = np.array(one), np.array(other)
 
     def inside(point: NDArray[np.float64], box: NDArray[np.float64]) -> bool:
@@ -285,8 +279,8 @@ def _side(corners: Corners) -> float:
 
 def _of_zxing(symbol: zxingcpp.Barcode, how: str) -> _Hit:
     corners = _corners(symbol)
-    modules = 17 + 4 * int(symbol.extra["Version"])
-    margin = float(symbol.extra["UEC"])
+    extra = cast(dict[str, Any], symbol.extra)
+    modules, margin = 17 + 4 * int(extra["Version"]), float(extra["UEC"])
     return _Hit(symbol.bytes.decode("latin-1"), how, 0, 0, margin, corners, _side(corners) / modules)
 
 

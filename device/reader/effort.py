@@ -1,7 +1,7 @@
 """The effort: one candidate -> soft modules, again and again, each time with more work put in.
 
-Each attempt is meant to be decoded before the next is asked for. Cheap things come first, and what they found out about the
-paper is what the dear ones begin with.
+Each attempt is meant to be decoded before the next is asked for. Cheap things come first, and what they found out about
+the paper is what the dear ones begin with.
 """
 
 from collections.abc import Iterator
@@ -55,7 +55,7 @@ def _attempt(grid: Grid, equalise: Attempt | None = None) -> Attempt:
 
 
 def _grown(attempt: Attempt, turn: int) -> Grid:
-    """The grid after one turn of growing from what the attempt decided; what is known weighs most, what is lost nothing."""
+    """The grid after one turn of growing from what was decided; what is known weighs most, what is lost nothing."""
     known = fixed_of(attempt.grid.dim)
     sure = 0.6 * np.clip(np.abs(np.tanh(attempt.soft)), 0.05, 1) * ~attempt.lost
     dark = np.where(known >= 0, known > 0, attempt.soft > 0)
@@ -77,7 +77,7 @@ def attempts(grid: Grid) -> Iterator[Attempt]:
     now, score = best, best.score
     for turn in range(GROWTH_TURNS):
         now = _attempt(_grown(now, turn))
-        if turn % 2:
+        if turn % 3 == 2:
             yield now
             if now.score > score - ASTRAY:
                 best, score = now, max(score, now.score)

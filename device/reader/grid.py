@@ -8,6 +8,7 @@ the fit spreads from the finders over the paper.
 
 from dataclasses import dataclass, replace
 from functools import cache
+from typing import Any
 
 import cv2
 import numpy as np
@@ -18,13 +19,13 @@ from device.reader.symbol import layout, version_of
 
 Floats = NDArray[np.float32]
 
-# The straightened picture: 4 px a module hold what 1.5 to 6 px a module of the frame show; 6 read no more and took twice the time.
+# The straightened picture. What lies below 4 px a module of the frame it holds whole.
 PX = 4
 # Growing looks at half of that: it finds shifts to a tenth of a module, in a quarter of the time.
 GROWTH_PX = 2
 # Modules of surroundings in the straightened picture, so that what is slid over it does not fall off.
 BORDER = 3
-# A knot of the bend every 4 modules: paper bends less sharply than that, and a fold does not get better with 2.
+# A knot of the bend every 4 modules: paper bends less sharply than that.
 KNOT_MODULES = 4
 KNOTS_MAX = 24
 # Larger modules are scaled down: the noise averages out and nothing is lost.
@@ -38,9 +39,10 @@ class Grid:
 
     Attributes:
         luma: the picture around the symbol, uint8 or float32.
-        across: shape (3, 3), float64: homography from module coordinates (0 to dim, the symbol's corner first) to px of `luma`.
+        across: shape (3, 3), float64: homography from module coordinates, 0 to dim, to px of `luma` from its corner.
         dim: modules a side.
-        bend: shape (n, n, 2), float32: added to module coordinates (x, y) before `across`, at knots spread evenly over the symbol.
+        bend: shape (n, n, 2), float32: added to module coordinates (x, y) before `across`, at knots spread evenly over
+            the symbol.
         origin: px of the frame at the corner of `luma`, and how many px of the frame one of its px is.
     """
 
@@ -63,7 +65,7 @@ class Grid:
         return np.ascontiguousarray(flat[..., 0]), np.ascontiguousarray(flat[..., 1])
 
     def straightened(self) -> tuple[Floats, NDArray[np.bool_]]:
-        """The symbol upright, `PX` px a module and `BORDER` modules around, float32; and where the frame did not reach."""
+        """The symbol upright, `PX` px a module, `BORDER` modules around, float32; and where the frame did not reach."""
         where = self.places(_raster(self.dim))
         picture = cv2.remap(self.luma, where[..., 0], where[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         height, width = self.luma.shape
@@ -99,7 +101,7 @@ def lay(luma: NDArray[np.uint8], candidate: Candidate) -> Grid:
     scale = max(1.0, module / MODULE_PX_MAX)
     if scale > 1:
         size = (max(1, round(cut.shape[1] / scale)), max(1, round(cut.shape[0] / scale)))
-        cut = cv2.resize(cut, size, interpolation=cv2.INTER_AREA)
+        cut = np.asarray(cv2.resize(cut, size, interpolation=cv2.INTER_AREA), np.uint8)
     quad = (candidate.quad + np.float32(0.5) - low.astype(np.float32)) / np.float32(scale)
     span = candidate.dim - 7
     into = np.array([[1 / span, 0, -3.5 / span], [0, 1 / span, -3.5 / span], [0, 0, 1]])
@@ -110,12 +112,11 @@ def lay(luma: NDArray[np.uint8], candidate: Candidate) -> Grid:
 
 @cache
 def _stiffness(n: int) -> NDArray[np.float64]:
-    """The energy of a bent thin plate on n x n knots: of all surfaces through some places paper takes the one with least."""
+    """The energy of a bent thin plate on n x n knots: of all ways through some places paper takes that with least."""
     one = np.eye(n)
     second, first = np.diff(one, 2, axis=0), np.diff(one, axis=0)
     along, across, twist = np.kron(one, second), np.kron(second, one), np.kron(first, first)
-    energy: NDArray[np.float64] = along.T @ along + across.T @ across + 2 * twist.T @ twist
-    return energy
+    return np.asarray(along.T @ along + across.T @ across + 2 * twist.T @ twist, np.float64)
 
 
 def smoothed(n: int, at: Floats, value: Floats, weight: Floats, stiff: float) -> Floats:
@@ -141,22 +142,26 @@ def smoothed(n: int, at: Floats, value: Floats, weight: Floats, stiff: float) ->
             rows[k, (low[:, 1] + dy) * n + low[:, 0] + dx] = share
     weighed = rows.T * weight
     plate = np.linalg.solve(weighed @ rows + stiff * _stiffness(n) + 1e-6 * np.eye(n * n), weighed @ value)
-    return np.clip(plate, -BEND_MODULES_MAX, BEND_MODULES_MAX).reshape(n, n, 2).astype(np.float32)
+    return np.asarray(np.clip(plate, -BEND_MODULES_MAX, BEND_MODULES_MAX).reshape(n, n, 2), np.float32)
 
 
 @cache
 def _mark(rings: int) -> Floats:
-    """A finder (4 rings around its middle, the last one light) or an alignment pattern (2 rings), as in a straightened picture."""
+    """A finder (4 rings around its middle, the last one light) or an alignment pattern (2 rings), straightened."""
     modules = (np.abs(np.indices((2 * rings + 1,) * 2) - rings).max(axis=0) % 2 == 0).astype(np.float32)
     if rings == 4:
         modules = np.isin(np.abs(np.indices((9, 9)) - 4).max(axis=0), (0, 1, 3)).astype(np.float32)
     drawn = 1 - np.kron(modules, np.ones((PX, PX), np.float32))
-    return cv2.GaussianBlur(drawn, (0, 0), 0.35 * PX).astype(np.float32)
+    return _blurred(drawn, 0.35 * PX)
+
+
+def _blurred(picture: Floats, spread_px: float) -> Floats:
+    return np.asarray(cv2.GaussianBlur(picture, (0, 0), spread_px), np.float32)
 
 
 @cache
 def _marks(dim: int) -> list[tuple[float, float, int]]:
-    """Centres of finder and alignment patterns, module coordinates (x, y), and their rings; those near a finder first."""
+    """Centres (x, y) of finder and alignment patterns, module coordinates, and their rings; near a finder first."""
     fixed = layout(version_of(dim)).fixed
     finders = [(3.5, 3.5), (dim - 3.5, 3.5), (3.5, dim - 3.5)]
     match = cv2.matchTemplate(
@@ -215,7 +220,7 @@ def _nearby(picture: Floats, x: float, y: float, mark: Floats, reach: float) -> 
     return dx, dy, score
 
 
-def _peak(line: Floats, i: int) -> float:
+def _peak(line: NDArray[Any], i: int) -> float:
     """Where between its samples the top of a peak lies, by the parabola through three of them."""
     if not 0 < i < len(line) - 1:
         return 0.0
@@ -258,14 +263,14 @@ def _shifts(grid: Grid, decided: Floats, sure: Floats, window: int, reach: float
     weight = np.full_like(drawn, 0.5)
     inner = slice(BORDER, -BORDER)
     drawn[inner, inner], weight[inner, inner] = decided, sure
-    drawn = cv2.GaussianBlur(1 - np.kron(drawn, np.ones((GROWTH_PX,) * 2, np.float32)), (0, 0), 0.45 * GROWTH_PX)
+    drawn = _blurred(1 - np.kron(drawn, np.ones((GROWTH_PX,) * 2, np.float32)), 0.45 * GROWTH_PX)
     weight = np.kron(weight, np.ones((GROWTH_PX,) * 2, np.float32))
     side = (window * GROWTH_PX) | 1
     where = np.clip(((knots(grid.dim) + BORDER) * GROWTH_PX).astype(int), 0, picture.shape[0] - 1)
     nodes = np.ix_(where, where)
 
     def around(values: Floats) -> Floats:
-        return cv2.blur(values, (side, side), borderType=cv2.BORDER_REFLECT)[nodes]
+        return np.asarray(cv2.blur(values, (side, side), borderType=cv2.BORDER_REFLECT)[nodes], np.float32)
 
     total = around(weight) + 1e-6
     weighed = weight * drawn
@@ -291,10 +296,10 @@ def _shifts(grid: Grid, decided: Floats, sure: Floats, window: int, reach: float
     every = np.arange(n * n)
     cube = scores.reshape(k, k, n * n)
 
-    def between(index: NDArray[np.intp], before: Floats, at: Floats, after: Floats) -> Floats:
+    def between(index: NDArray[np.intp], before: Floats, at: Floats, after: Floats) -> NDArray[np.floating]:
         curve = before - 2 * at + after
         part = np.where(curve < -1e-6, 0.5 * (before - after) / np.minimum(curve, -1e-6), 0).clip(-0.6, 0.6)
-        return (index + part - most) / GROWTH_PX
+        return np.asarray((index + part - most) / GROWTH_PX)
 
     inner_row, inner_column = row.clip(1, k - 2), column.clip(1, k - 2)
     dy_found = between(inner_row, *(cube[inner_row + d, column, every] for d in (-1, 0, 1)))

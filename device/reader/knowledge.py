@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from segno import consts
 
+from wire.acta import Profile
 from wire.errors import OurFault
-from wire.keyed import Keyed
 from wire.positional import Positional
 
 Floats = NDArray[np.float32]
@@ -51,7 +51,7 @@ class Knowledge:
             _chain(self.grammar)
 
     @classmethod
-    def of(cls, profile: Positional | Keyed) -> "Knowledge | None":
+    def of(cls, profile: Profile) -> "Knowledge | None":
         """What a profile says of its symbols; None when it says nothing."""
         if not isinstance(profile, Positional) or profile.symbol is None:
             return None

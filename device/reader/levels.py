@@ -1,8 +1,8 @@
 """The levels: a straightened picture -> soft modules: how dark each is, and how sure that is.
 
-Light, shade, fading and glare change over a symbol, so what is black and what is white is learnt around each module from what
-was decided there. Blur and motion smear modules into their neighbours; the equaliser learns how, from modules
-that are known, and takes the neighbours out again.
+Light, shade, fading and glare change over a symbol, so what is black and what is white is learnt around each module
+from what was decided there. Blur and motion smear modules into their neighbours; the equaliser learns how, from what
+was decided, and takes the neighbours out again.
 """
 
 from functools import cache
@@ -17,7 +17,7 @@ from device.reader.symbol import layout, version_of
 Floats = NDArray[np.float32]
 Marks = NDArray[np.bool_]
 
-# The equaliser's samples of each module: with less than 3 px a module, where in it the light fell matters.
+# Where the equaliser samples each module, modules from its middle.
 PHASES = ((-0.25, -0.25), (0.25, -0.25), (-0.25, 0.25), (0.25, 0.25))
 EQUALISER_TURNS = 4
 # Keeps the filter from learning noise: 0.003 to 0.03 read the same.
@@ -41,7 +41,7 @@ def sampled(picture: Floats, dim: int, *, spread: float = 0.28, at: tuple[float,
         at: the place, modules from its middle.
     """
     soft = cv2.GaussianBlur(picture, (0, 0), spread * PX)
-    return cv2.remap(soft, *_centres(dim, *at), cv2.INTER_LINEAR)
+    return np.asarray(cv2.remap(soft, *_centres(dim, *at), cv2.INTER_LINEAR), np.float32)
 
 
 def fixed_of(dim: int) -> NDArray[np.int8]:
@@ -55,7 +55,8 @@ def black_and_white(brightness: Floats, dark: Marks, size: int = 9) -> tuple[Flo
     paper = 1 - ink
 
     def around(values: Floats) -> Floats:
-        return cv2.boxFilter(values, -1, (size, size), normalize=False, borderType=cv2.BORDER_REFLECT)
+        total = cv2.boxFilter(values, -1, (size, size), normalize=False, borderType=cv2.BORDER_REFLECT)
+        return np.asarray(total, np.float32)
 
     levels = []
     for share in (paper, ink):
@@ -77,11 +78,10 @@ def decided(brightness: Floats, known: NDArray[np.int8]) -> tuple[Floats, Floats
     kernel = np.ones((5, 5), np.uint8)
     low = cv2.blur(cv2.erode(brightness, kernel), (5, 5))
     high = cv2.blur(cv2.dilate(brightness, kernel), (5, 5))
-    dark = brightness < (low + high) / 2
+    white, black = np.asarray(high, np.float32), np.asarray(low, np.float32)
     for _ in range(3):
-        dark = np.where(known >= 0, known > 0, dark)
+        dark = np.where(known >= 0, known > 0, brightness < (white + black) / 2)
         white, black = black_and_white(brightness, dark)
-        dark = brightness < (white + black) / 2
     half = np.maximum(white - black, 1.0) / 2
     return ((white + black) / 2 - brightness) / half, white, black
 
@@ -138,8 +138,8 @@ SEGMENTS = (15,)
 DIRECTIONS = 20
 SEGMENT_END = 2
 BLOB = 5
-# Log odds from which a segment or a blob is held to be covered. A symbol's own modules reach 9 by chance once in about
-# 10,000 segments; what is erased needlessly costs half of what is left in wrongly.
+# Log odds from which a segment or a blob is held to be covered: 14 light modules in a row. What is erased needlessly
+# costs half of what is left in wrongly.
 COVERED = 9.0
 
 
@@ -150,7 +150,7 @@ def _segments() -> list[tuple[Floats, Floats]]:
     Of a segment that sticks out of what is covered the ends are not: its middle is marked.
     """
     blob = np.ones((BLOB, BLOB), np.float32)
-    made = [(blob, cv2.copyMakeBorder(np.ones((3, 3), np.float32), 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0.0))]
+    made = [(blob, np.pad(np.ones((BLOB - 2,) * 2, np.float32), 1))]
     for length in SEGMENTS:
         middle, half = length // 2, (length - 1) / 2
         for turn in range(DIRECTIONS):
@@ -168,8 +168,8 @@ def _segments() -> list[tuple[Floats, Floats]]:
 def covered(soft: Floats, known: NDArray[np.int8]) -> Marks:
     """The modules that something else lies over or that were not printed: streaks, folds, glare, ink; shape (dim, dim).
 
-    What covers paper makes all of a stretch light, or all of it dark. The log odds of that against a symbol's even chances
-    are summed over segments in every direction and over blobs; modules that are known say most.
+    What covers paper makes all of a stretch light, or all of it dark. The log odds of that against a symbol's even
+    chances are summed over segments in every direction and over blobs; modules that are known say most.
     """
     found = np.zeros(soft.shape, bool)
     for shade in (1.0, -1.0):

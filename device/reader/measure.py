@@ -1,10 +1,11 @@
 """The measure: a symbol's place in a frame -> how bright, sharp, clear and large it is there, read or not.
 
-Nothing here needs to know what the symbol says. Its modules are as good as random, so their spectrum is known before one of
-them is, and what the photograph's spectrum lacks is blur; a place a few modules off costs nothing, for it moves only the
-phases.
+Nothing here needs to know what the symbol says. Its modules are as good as random, so their spectrum is known before
+one of them is, and what the photograph's lacks of it is blur; a place a few modules off costs nothing, for it moves only
+the phases.
 """
 
+import math
 from dataclasses import dataclass
 from functools import cache
 
@@ -21,16 +22,16 @@ PX = 4
 RIM = 3
 # Modules of a symbol whose number of them is not known: an acta's.
 MODULES = 49
-# Cycles per module between which blur is fitted: below lie light and shade, above the sinc of a module has no more to say.
+# Cycles per module between which blur is fitted: light and shade lie below, and above a module itself has little.
 BAND = (0.07, 0.85)
 # A blur of more modules leaves nothing to measure.
 BLUR_MAX = 1.5
 # A direction's spectrum is told from noise while it is this many times as strong.
 ABOVE_NOISE = 3.0
-# Blur is what its first nats do to the power: farther down, motion's lobes and what is left of the noise are no Gaussian's.
+# Blur is what its first nats do to the power: farther down lie motion's lobes and what is left of the noise.
 FALL = 2.5
-# White and without an edge over this many modules, what is printed there is not seen: nine light modules side by side, three by
-# three, are 1 in 500 by chance.
+# White and without an edge over this many modules a side, what is printed there is not seen: even three by three light
+# modules come together by chance at 1 place in 500.
 EDGELESS_MODULES = 4
 
 
@@ -67,8 +68,8 @@ def measure(luma: Luma, corners: NDArray[np.floating], modules: int = MODULES) -
 
     Args:
         luma: shape (height, width), uint8.
-        corners: shape (4, 2), px: the outer corners of what is printed, in order around it; they may lie outside the frame.
-            Where a part is cut off, it is no square, and the longer sides are taken for whole ones.
+        corners: shape (4, 2), px: the outer corners of what is printed, in order around it; they may lie outside the
+            frame. Where a part is cut off, it is no square, and the longer sides are taken for whole ones.
         modules: modules along a whole side.
     """
     at = np.asarray(corners, np.float32)
@@ -82,7 +83,7 @@ def measure(luma: Luma, corners: NDArray[np.floating], modules: int = MODULES) -
     within = code & inside
     if not within.any():
         return Measures(0.0, 0.0, BLUR_MAX, 0.0, 1.0, 0.0, pitch)
-    soft = cv2.blur(picture, (PX + 1, PX + 1))  # a module's mean: of single px the lowest are noise
+    soft = cv2.blur(picture, (PX + 1,) * 2).astype(np.float32)  # a module's mean: of single px the lowest are noise
     rim = np.ones(picture.shape, bool)
     rim[2 * PX : -2 * PX, 2 * PX : -2 * PX] = False
     light = _light(soft, rim & inside, within)
@@ -111,7 +112,8 @@ def _straightened(luma: Luma, at: Floats, modules: tuple[int, int], pitch: float
     scale = min(max(1, int(pitch / PX)), *cut.shape)  # whole px: a tenth of the time
     if scale > 1:
         cut = cut[: cut.shape[0] // scale * scale, : cut.shape[1] // scale * scale]
-        cut = cv2.resize(cut, (cut.shape[1] // scale, cut.shape[0] // scale), interpolation=cv2.INTER_AREA)
+        size = cut.shape[1] // scale, cut.shape[0] // scale
+        cut = cv2.resize(cut, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
     side = (modules[0] + 2 * RIM) * PX, (modules[1] + 2 * RIM) * PX
     left, right, bottom = RIM * PX, side[0] - RIM * PX, side[1] - RIM * PX
     upright = np.array([(left, left), (right, left), (right, bottom), (left, bottom)], np.float32)
@@ -119,14 +121,14 @@ def _straightened(luma: Luma, at: Floats, modules: tuple[int, int], pitch: float
     how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     inside = cv2.warpPerspective(np.full(cut.shape, 255, np.uint8), onto, side, flags=how) > 127
     picture = cv2.warpPerspective(cut, onto, side, flags=how, borderMode=cv2.BORDER_REPLICATE)
-    return picture.astype(np.float32), inside
+    return np.asarray(picture, np.float32), inside
 
 
 def _light(soft: Floats, rim: NDArray[np.bool_], within: NDArray[np.bool_]) -> float:
-    """The paper's brightness: what most of the quiet zone has at least, tray and ink left out, for glare may lie over much of it."""
+    """The paper's brightness: of the quiet zone the darker part, for glare may lie over the rest; no tray, no ink."""
     around = soft[rim if rim.sum() > PX * min(soft.shape) else within]
     paper = around[around > float(np.percentile(around, 90)) / 2]
-    return float(np.percentile(paper, 30))
+    return float(np.percentile(paper, 40))
 
 
 def noise_of(luma: Luma, at: Floats) -> float:
@@ -144,8 +146,8 @@ def noise_of(luma: Luma, at: Floats) -> float:
     if rows.shape[1] < 3 or rows.size == 0:
         return 0.0
     second = rows[:, :-2] - 2 * rows[:, 1:-1] + rows[:, 2:]
-    # The median of such differences of white noise is 0.6745 * sqrt(6) of its deviation. The mean of the lower half stands for it:
-    # whole numbers have no median to speak of when noise is less than a level.
+    # The mean of the lower half of such differences of white noise is 0.3188 * sqrt(6) of its deviation. Their median
+    # would do for real numbers, but of whole ones it is 0 or 1 when noise is less than a level.
     magnitude = np.sort(np.abs(second), axis=None)[: max(1, second.size // 2)]
     return float(magnitude.mean() / (0.3188 * 6**0.5))
 
@@ -158,8 +160,8 @@ SECTORS = 4
 
 @cache
 def _directions(shape: tuple[int, int]) -> tuple[NDArray[np.intp], Floats, Floats]:
-    """For each place of the spectrum of such a picture its bin, 0 for none; for each bin, of shape (sectors, rings), the mean
-    square of its frequency, and the power that random modules have there."""
+    """For each place of the spectrum of such a picture its bin, 0 for none; and for all bins, shape (sectors, rings),
+    the mean square of their frequency and the power that random modules have there."""
     fy, fx = np.fft.fftfreq(shape[0])[:, None] * PX, np.fft.rfftfreq(shape[1])[None, :] * PX
     radius = np.hypot(fx, fy)
     sector = np.floor(np.arctan2(fy, fx) % np.pi / (np.pi / SECTORS) + 0.5).astype(int) % SECTORS
@@ -194,7 +196,7 @@ def blur_of(picture: Floats, seen: Floats) -> float:
 
 
 def _fitted(power: Floats, squared: Floats, random: Floats, noise: float) -> float:
-    """The Gaussian that takes the spectrum of random modules to this one: a straight line over the frequency squared."""
+    """The Gaussian that takes random modules' spectrum to this one: a straight fall of logarithms over frequency squared."""
     usable = (power > ABOVE_NOISE * noise) & (squared < BAND[1] ** 2)
     known = np.log(np.maximum(power - noise, 1e-12) / random)
     usable &= known > known[:3].max() - FALL
@@ -204,4 +206,4 @@ def _fitted(power: Floats, squared: Floats, random: Floats, noise: float) -> flo
     known = known[:end]
     at = squared[:end] - squared[:end].mean()
     slope = float((at * known).sum() / (at * at).sum())
-    return min(max(-slope, 0.0) ** 0.5 / (2 * np.pi), BLUR_MAX)
+    return min(math.sqrt(max(-slope, 0.0)) / (2 * math.pi), BLUR_MAX)

@@ -1,7 +1,7 @@
 """The square: a frame -> where on its paper a symbol seems to lie, though nobody could find its finders.
 
-A symbol is what little else on paper is: a square of one grey, seen from afar or through any blur, with white paper around
-it. The paper's own width says how large it can be.
+A symbol is what little else on paper is: a square of one grey, seen from afar or through any blur, with white paper
+around it. The paper's own width says how large it can be.
 """
 
 from dataclasses import dataclass
@@ -28,7 +28,8 @@ RING = 2
 INK_MIN = 0.08
 # How much of a square's ink stands out from 1.5 times that of its ring, and from its own unevenness.
 OUT_MIN = 0.25
-# A symbol is at least this wide beside the paper it is on; an acta's is 0.72. One cut off may be wider than what is left of its paper.
+# A symbol is at least this wide beside the paper it is on; an acta's is 0.72. One that is cut off may be wider than
+# what is left of its paper.
 WIDTH_MIN, WIDTH_MAX = 0.35, 1.1
 STEP = 1.15
 # Ink never fills a square of a ninth of the paper's width: an acta's finder has a core of a twentieth. The tray does.
@@ -77,16 +78,16 @@ class View:
 
     @property
     def ink(self) -> Floats:
-        """How dark each px is: 0 for paper, about 0.9 for full ink; below 0 where noise makes it brighter than paper."""
-        return np.clip(1 - self.luma / self.white, -1, 1).astype(np.float32)
+        """How dark each px is: 0 for paper, about 0.9 for full ink; below 0 where noise is brighter than paper."""
+        return np.asarray(np.clip(1 - self.luma / self.white, -1, 1), np.float32)
 
     def in_frame(self, at: Floats) -> Floats:
         """Px of the view -> px of the frame."""
-        return (at * self.px + (self.px - 1) / 2 + np.array(self.origin)).astype(np.float32)
+        return np.asarray(at * self.px + (self.px - 1) / 2 + np.array(self.origin), np.float32)
 
     def from_frame(self, at: NDArray[np.floating]) -> Floats:
         """Px of the frame -> px of the view."""
-        return ((at - np.array(self.origin) - (self.px - 1) / 2) / self.px).astype(np.float32)
+        return np.asarray((at - np.array(self.origin) - (self.px - 1) / 2) / self.px, np.float32)
 
 
 def view_of(luma: Luma) -> View:
@@ -107,8 +108,8 @@ def view_of(luma: Luma) -> View:
 def _small(luma: Luma, origin: tuple[int, int]) -> View:
     px = min(max(1, round((luma.size / SEARCH_PIXELS) ** 0.5)), *luma.shape)  # by whole px: a tenth of the time
     height, width = (size // px for size in luma.shape)
-    small = cv2.resize(luma[: height * px, : width * px], (width, height), interpolation=cv2.INTER_AREA)
-    small = small.astype(np.float32)
+    whole = luma[: height * px, : width * px]
+    small = cv2.resize(whole, (width, height), interpolation=cv2.INTER_AREA).astype(np.float32)
     bright = _bright(small)
     paper = _paper(bright)
     lit = bright & paper
@@ -164,9 +165,10 @@ class _Square(NamedTuple):
 
 
 def square_of(view: View) -> Floats | None:
-    """The corners of the grey square that stands out most, shape (4, 2), px of the view, in order around it; None if none does.
+    """The corners of the grey square that stands out most, in order around it; None if none does.
 
-    Where a part of it is cut off, they are those of the rectangle that is left.
+    Returns:
+        Shape (4, 2), px of the view. Where a part of the square is cut off, the corners of the rectangle that is left.
     """
     seen = view.seen.astype(np.float32)
     ink = view.ink * seen
@@ -194,15 +196,16 @@ def _best(ink: Floats, seen: Floats, side: float) -> list[_Square]:
 
     def cells(values: Floats) -> Floats:
         small = cv2.resize(values, size, interpolation=cv2.INTER_AREA)
-        return cv2.copyMakeBorder(small, *[RING] * 4, cv2.BORDER_CONSTANT, value=0).astype(np.float32)
+        return np.pad(small.astype(np.float32), RING)
 
     inks, seens = cells(ink), cells(seen)
-    mean = inks / np.maximum(seens, 0.2)
+    mean = inks / np.maximum(seens, np.float32(0.2))
     whole = CELLS + 2 * RING
     inner, outer = _box(seens, CELLS), _box(seens, whole) - _box(seens, CELLS)
     level = _box(inks, CELLS) / np.maximum(inner, 1)
     ring = (_box(inks, whole) - _box(inks, CELLS)) / np.maximum(outer, 1)
-    spread = np.sqrt(np.maximum(_box(mean * mean * seens, CELLS) / np.maximum(inner, 1) - level * level, 0))
+    squared = _box((mean * mean * seens).astype(np.float32), CELLS) / np.maximum(inner, 1)
+    spread = np.sqrt(np.maximum(squared - level * level, 0))
     enough = (inner > 0.375 * CELLS**2) & (outer > 0.25 * (whole**2 - CELLS**2))
     score = np.where(enough, level - 1.5 * ring - spread, -1)
     row, column = np.unravel_index(int(score.argmax()), score.shape)
@@ -215,8 +218,8 @@ def _outline(ink: Floats, seen: Floats, glare: Marks, square: _Square) -> Floats
     around = max(3, round(square.side / 9)) | 1
     near = (cv2.blur(ink, (around, around)) > 0.5 * square.ink * cv2.blur(seen, (around, around))) & (seen > 0)
     half = square.side / 2
-    left, top, right, bottom = (int(max(0, x)) for x in (square.x - half, square.y - half, square.x + half, square.y + half))
-    near[top:bottom, left:right] |= glare[top:bottom, left:right]
+    inner = tuple(slice(max(0, int(middle - half)), max(0, int(middle + half))) for middle in (square.y, square.x))
+    near[inner] |= glare[inner]
     x, y = max(0, int(square.x - square.side)), max(0, int(square.y - square.side))
     part = near[y : int(square.y + square.side), x : int(square.x + square.side)].astype(np.uint8)
     part = cv2.morphologyEx(part, cv2.MORPH_OPEN, np.ones((around, around), np.uint8)).astype(np.uint8)

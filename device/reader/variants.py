@@ -1,8 +1,8 @@
 """The variants: the same picture made easier for zxing-cpp, each in a few milliseconds.
 
-Measured behind zxing-cpp on drawn acta photographs of a moderate mix: of what it had not read itself, the adaptive threshold read 8
-points, the median 6, blur 5, twice the size most of what has less than 3 px a module. Contrast stretching, CLAHE,
-unsharp masks, Wiener filters and a super-resolution net read nothing more, or little for their time.
+Measured behind zxing-cpp on drawn acta photographs: the adaptive threshold read 8 points more, the median 6, blur 5,
+twice the size most of what has less than 3 px a module. Contrast stretching, CLAHE, unsharp masks, Wiener filters
+and a super-resolution net read nothing more, or little for their time.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -24,7 +24,8 @@ def symbols(luma: Luma, *, binarizer: zxingcpp.Binarizer = zxingcpp.Binarizer.Lo
     """What zxing-cpp sees: symbols read, and symbols found whose error correction failed (`valid` is False)."""
     # No try_invert: acta paper is never printed white on black, and what is not looked for cannot be misread.
     # try_rotate costs nothing that could be measured; any way up must read.
-    # try_downscale costs 5 ms on 12 megapixels: without it none of 60 prints whose dots do not merge was found, with it all.
+    # try_downscale costs 5 ms on 12 megapixels: without it none of 60 prints whose dots do not merge was found, with
+    # it all.
     found: Sequence[zxingcpp.Barcode] = zxingcpp.read_barcodes(
         luma, formats=MODEL_2, try_invert=False, binarizer=binarizer, return_errors=True
     )

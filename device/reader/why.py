@@ -1,7 +1,7 @@
 """The why: a frame that could not be read -> what hindered, so that the next press can do better.
 
-What hinders is measured where a symbol lies, and each hindrance is held against what the reader can take of it alone: the
-one that is the largest part of that is the cause. Where none comes near, the photograph is good and the print is not.
+What hinders is measured where a symbol lies, and each hindrance is held against what the reader can take of it alone:
+the one that is the largest part of that is the cause. Where none comes near, the photograph is good and the print is not.
 """
 
 from dataclasses import dataclass
@@ -19,16 +19,21 @@ BLUR_MODULES = 0.65
 PITCH_PX = 1.8
 SIGNAL_TO_NOISE = 8.0
 GLARE_SHARE = 0.10
-CUT_SHARE = 0.08
+CUT_SHARE = 0.05
+# Where there is no paper beyond a side, the quiet zone at least is cut off.
+QUIET_SHARE = 0.03
 # What is less than this of a limit did not hinder.
 HINDERS = 0.75
-# Ink of a symbol, as a share of what would be all black: half, and through a camera's tone curve a third. Of a paragraph a tenth.
-INK_OF_CONTRAST_MIN = 0.22
+# Ink of a symbol, as a share of what would be all black: half, and through a camera's tone curve a third. In a paragraph
+# it is a tenth, in what is one grey all.
+INK_OF_CONTRAST = 0.22, 0.85
 # What is so smooth can be a symbol only where nothing in view is sharp.
 SMOOTH_MODULES = 1.1
 SHARP = 0.4
-# Below this nothing printed can be seen, and an empty tray is not known from a full one.
-LIGHT_TO_NOISE = 2.0
+# Below this nothing printed can be seen; an edge of paper still can, for along it the noise averages out.
+LIGHT_TO_NOISE = 2.5
+EDGE_PX = 15
+EDGE_STEP = 0.08
 # Paper is at least so much brighter than the matt black tray; shading of the tray alone makes 1.5.
 PAPER_TO_TRAY = 2.0
 # Glare this large beside the paper's width squared can hide a symbol.
@@ -50,8 +55,8 @@ def why(luma: Luma, corners: NDArray[np.floating] | None = None, modules: int = 
 
     Args:
         luma: shape (height, width), uint8.
-        corners: shape (4, 2), px: the outer corners of what the reader took for a symbol; None when it found nothing. They
-            are only asked when no square stands out.
+        corners: shape (4, 2), px: the outer corners of what the reader took for a symbol; None when it found nothing.
+            They are only asked when no square stands out.
         modules: modules a side, where known.
     """
     view = view_of(luma)
@@ -83,9 +88,12 @@ def _is_something_else(view: View, square: Floats, measures: Measures) -> bool:
     within = np.zeros(view.luma.shape, np.uint8)
     cv2.fillConvexPoly(within, np.rint(square).astype(np.int32), (1,))
     seen = view.ink[(within > 0) & view.seen]
-    if not seen.size or float(seen.mean()) < INK_OF_CONTRAST_MIN * measures.contrast:
+    least, most = (share * measures.contrast for share in INK_OF_CONTRAST)
+    if not seen.size or float(seen.mean()) < least:
         return True
-    return measures.blur >= SMOOTH_MODULES and min(_sharpness(view)) > SHARP
+    if measures.blur < SMOOTH_MODULES:
+        return float(seen.mean()) > most
+    return min(_sharpness(view)) > SHARP
 
 
 def _sharpness(view: View) -> tuple[float, float]:
@@ -96,7 +104,7 @@ def _sharpness(view: View) -> tuple[float, float]:
 
 
 def _cut(view: View, square: Floats) -> tuple[float, Cause]:
-    """The share of the symbol that is cut off, and at which side: one with no paper beyond it."""
+    """The share of the symbol, with its quiet zone, that is cut off; and at which side: one with no paper beyond it."""
     lengths = np.linalg.norm(np.roll(square, -1, axis=0) - square, axis=1)
     beyond = (view.seen | view.glare).astype(np.uint8)
     middle = square.mean(axis=0)
@@ -107,8 +115,8 @@ def _cut(view: View, square: Floats) -> tuple[float, Cause]:
         out /= max(float(np.linalg.norm(out)), 1e-3)
         along = one + np.linspace(0.1, 0.9, 20)[:, None, None] * (other - one)
         strip = along + np.linspace(0.03, 0.12, 4)[None, :, None] * float(lengths.max()) * out
-        share = 1 - float(lengths[(i + 1) % 4] / max(lengths.max(), 1e-3))
-        if share >= missing and _share(beyond, strip.reshape(-1, 2)) < 0.5:
+        share = QUIET_SHARE + 1 - float(lengths[(i + 1) % 4] / max(lengths.max(), 1e-3))
+        if share > missing and _share(beyond, strip.reshape(-1, 2)) < 0.5:
             missing, where = share, _side(out)
     return missing, where
 
@@ -133,10 +141,18 @@ def _without_symbol(luma: Luma, view: View) -> Cause:
     on_tray = tray.size > 0.02 * view.luma.size and float(np.median(tray)) * PAPER_TO_TRAY < view.light
     height, width = luma.shape
     noise = noise_of(luma, np.array([(0, 0), (width, height)], np.float32))
-    if view.light < LIGHT_TO_NOISE * max(noise, 1.0):
+    if view.light < LIGHT_TO_NOISE * max(noise, 1.0) and _has_edge(view):
         return Cause.DARK
     if view.glare.sum() > GLARE_ON_PAPER * view.wide**2:
         return Cause.GLARE
     if on_tray and max(_sharpness(view)) < FOGGED:
         return Cause.BLURRED
     return Cause.NO_CODE
+
+
+def _has_edge(view: View) -> bool:
+    """Whether something lies there: light that changes within a few px, as by noise or a lens's shading it does not."""
+    soft = cv2.blur(view.luma, (EDGE_PX, EDGE_PX)).astype(np.float32)
+    steps = [soft[EDGE_PX:] - soft[:-EDGE_PX], soft[:, EDGE_PX:] - soft[:, :-EDGE_PX]]
+    steepest = max((float(np.percentile(np.abs(step), 99)) for step in steps if step.size), default=0.0)
+    return steepest > EDGE_STEP * max(float(soft.mean()), 1.0)

@@ -216,7 +216,9 @@ class _AnySequence(RuleBasedStateMachine):
     @precondition(lambda self: self.looks)
     @rule(payloads=st.sampled_from(PAYLOADS[1:]))
     def answer_and_let_the_card_fail(self, payloads: tuple[str, ...]) -> None:
-        if any(isinstance(order, Keep) for order in self.feed(Looked(self.now, self.looks.pop(0), payloads, QUALITY, ACTA))):
+        if any(
+            isinstance(order, Keep) for order in self.feed(Looked(self.now, self.looks.pop(0), payloads, QUALITY, ACTA))
+        ):
             assert self.feed(Failed(self.now)) == (Show(Signal.FAULT),)
 
     @precondition(lambda self: self.looks)

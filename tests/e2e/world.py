@@ -14,7 +14,7 @@ from typing import Any
 from device.keys import signer_from
 from device.settings import read
 from device.store import Store
-from sim import deployment, paper
+from sim import deployment, paper, photo
 from sim.broker import Broker
 from wire import note
 from wire.envelope import Envelope, split
@@ -175,6 +175,6 @@ def pile(folder: Path, sheets: int, seed: int) -> Path:
     chance = random.Random(seed)
     for number in range(sheets):
         sheet = paper.draw(paper.random_payload(chance))
-        picture = paper.photograph(sheet, seed=number, size=(1536, 864), dpmm=11.5 / 3)
+        picture = photo.photograph(sheet, seed=number, size=(1536, 864), dpmm=11.5 / 3)
         (folder / f"{number:03}.jpg").write_bytes(picture.jpeg())
     return folder

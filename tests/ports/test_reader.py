@@ -3,6 +3,7 @@
 import os
 import signal
 from collections.abc import Callable, Iterator
+from functools import partial
 from queue import Empty, SimpleQueue
 from random import Random
 
@@ -12,10 +13,12 @@ import segno
 from numpy.typing import NDArray
 
 from device.apart import ReaderApart, Request, open_eye
-from device.ports import BodyEvent, FrameRead, FrameReader
+from device.ports import BodyEvent, FrameRead, FrameReader, Post
 from sim.body import SimReader
 from sim.paper import random_payload
+from wire.profiles import named
 
+VE = named("ve-2024-presidential")
 HANG, CRASH = 7, 9
 """The brightness of a frame over which the reader below is lost."""
 
@@ -24,7 +27,7 @@ class Brittle:
     """A reader that loops for ever on some frames, and crashes on others."""
 
     def __init__(self) -> None:
-        self._see = open_eye()
+        self._see = open_eye(VE)
 
     def __call__(self, request: Request) -> FrameRead:
         luma, _ = request
@@ -51,9 +54,17 @@ def inbox() -> "SimpleQueue[BodyEvent]":
     return SimpleQueue()
 
 
-@pytest.fixture(params=[SimReader, ReaderApart])
+def in_this_thread(post: Post) -> FrameReader:
+    return SimReader(post, VE)
+
+
+def apart(post: Post) -> FrameReader:
+    return ReaderApart(post, partial(open_eye, VE))
+
+
+@pytest.fixture(params=[in_this_thread, apart])
 def reader(request: pytest.FixtureRequest, inbox: "SimpleQueue[BodyEvent]") -> Iterator[FrameReader]:
-    make: Callable[[object], FrameReader] = request.param
+    make: Callable[[Post], FrameReader] = request.param
     reader = make(inbox.put)
     yield reader
     reader.close()

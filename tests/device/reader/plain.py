@@ -1,0 +1,43 @@
+"""Plain symbols for the reader's tests, and what can befall them; seeded, and as simple as the test allows."""
+
+import cv2
+import numpy as np
+import segno
+from numpy.typing import NDArray
+
+Luma = NDArray[np.uint8]
+
+# Read off a real acta, mesa 240111020.01: version 8, as its profile says.
+ACTA = "240111020.01.1.0001!149,6,9,3,13,2,0,2,11,4,1,1,3,1,0,0,1,1,0,0,1,0,0,1,1,0,0,0,0,0,0,0,0,8,23,334,2,2!0!0"
+
+
+def symbol(content: str, *, px: int = 5, border: int = 6, error: str = "q") -> Luma:
+    """A symbol of square modules with its quiet zone; 20 black, 230 white."""
+    made = segno.make(content, micro=False, error=error, boost_error=False, mode="byte")
+    modules = np.array([list(row) for row in made.matrix_iter(scale=px, border=border)], np.uint8)
+    return np.where(modules > 0, 20, 230).astype(np.uint8)
+
+
+def dimmed(luma: Luma, *, light: float, noise: float, seed: int = 0) -> Luma:
+    """Less light and the sensor's noise (grey levels, standard deviation)."""
+    dim = luma * light + np.random.default_rng(seed).normal(0, noise, luma.shape)
+    return np.clip(dim, 0, 255).astype(np.uint8)
+
+
+def smeared(luma: Luma, px: int) -> Luma:
+    """Moved along a row while the shutter was open."""
+    return np.asarray(cv2.blur(luma, (px, 1)), np.uint8)
+
+
+def turned(luma: Luma, degrees: float) -> Luma:
+    """Turned about its middle, on white."""
+    height, width = luma.shape
+    around = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), degrees, 1)
+    return np.asarray(cv2.warpAffine(luma, around, (width, height), borderValue=230.0), np.uint8)
+
+
+def curled(luma: Luma, px: float) -> Luma:
+    """Bent along its columns: the middle is moved down by so many px, the ends are not."""
+    rows, columns = np.indices(luma.shape, np.float32)
+    moved = rows - np.float32(px) * np.sin(np.pi * rows / luma.shape[0]) * np.sin(np.pi * columns / luma.shape[1])
+    return np.asarray(cv2.remap(luma, columns, moved, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.uint8)

@@ -1,0 +1,139 @@
+"""The ladder: each rung reads what the one before cannot, within its time, and nothing that is not there."""
+
+from itertools import count
+
+import numpy as np
+import pytest
+
+from device.reader import Knowledge, Reader
+from tests.device.reader.plain import ACTA, Luma, curled, dimmed, smeared, symbol
+
+KNOWN = Knowledge(versions=(8, 9), level="Q")
+
+
+def stopped() -> float:
+    """A clock on which no time passes: what a rung reads must not hang on how busy the machine is."""
+    return 0.0
+
+
+def ladder(knowledge: Knowledge | None = None) -> Reader:
+    return Reader(knowledge, clock=stopped)
+
+
+def sprinkled(share: float) -> Luma:
+    luma, chance = symbol(ACTA), np.random.default_rng(1).random((305, 305))
+    luma = luma.copy()
+    luma[chance < share / 2], luma[chance > 1 - share / 2] = 0, 255
+    return luma
+
+
+def test_a_clean_symbol_is_read_by_zxing_with_all_its_error_correction_left() -> None:
+    reading = ladder().read(symbol(ACTA))
+    assert (reading.payloads, reading.how, reading.erasures, reading.assumed) == ((ACTA,), "zxing-cpp", 0, 0)
+    assert (reading.margin, reading.unread) == (1.0, 0)
+    assert reading.px_per_module == pytest.approx(5, rel=0.01)
+
+
+@pytest.mark.parametrize(
+    ("luma", "how"),
+    [
+        (sprinkled(0.1), "variant median"),
+        (dimmed(symbol(ACTA), light=0.1, noise=6), "variant threshold"),
+        (dimmed(symbol(ACTA), light=0.06, noise=6), "grid"),
+        (smeared(symbol(ACTA), 9), "grid"),
+        (smeared(symbol(ACTA), 12), "grid equalised"),
+        (curled(symbol(ACTA), 20), "grid"),
+    ],
+)
+def test_a_rung_reads_what_those_before_it_cannot(luma: Luma, how: str) -> None:
+    reading = ladder(KNOWN).read(luma)
+    assert (reading.payloads, reading.how, reading.assumed) == ((ACTA,), how, 0)
+    assert 0 < reading.margin <= 1
+
+
+@pytest.mark.parametrize("turns", range(4))
+@pytest.mark.parametrize("share", [0.1, 0.2])
+def test_a_code_cut_off_with_two_finders_is_read_where_its_size_is_known(share: float, turns: int) -> None:
+    whole = symbol(ACTA)
+    left = whole[:, 30 + round(share * 49 * 5) :]
+    reading = ladder(KNOWN).read(np.ascontiguousarray(np.rot90(left, turns)))
+    assert (reading.payloads, reading.how) == ((ACTA,), "grid")
+    assert reading.erasures > 0
+
+
+def test_the_corners_of_a_symbol_read_by_the_grid_are_where_it_is() -> None:
+    luma = np.full((500, 600), 230, np.uint8)
+    luma[100:405, 200:505] = symbol(ACTA)
+    corners = ladder(KNOWN).read(dimmed(luma, light=0.06, noise=6)).corners
+    assert corners is not None
+    assert np.array(corners) == pytest.approx(np.array([[230, 130], [475, 130], [475, 375], [230, 375]]) - 0.5, abs=2)
+
+
+def test_what_is_white_on_black_is_read_only_by_who_knows_nothing_of_it() -> None:
+    inverted = 255 - symbol(ACTA)
+    assert ladder().read(inverted).how == "variant inverted"
+    assert ladder(KNOWN).read(inverted).payloads == ()
+
+
+def test_a_damaged_code_beside_a_good_one_is_read_too() -> None:
+    other = ACTA.replace("240111020.01", "240111020.02")
+    reading = ladder(KNOWN).read(np.hstack([symbol(ACTA), smeared(symbol(other), 9)]))
+    assert reading.payloads == (ACTA, other)
+    assert reading.unread == 0
+
+
+def test_a_code_beside_a_good_one_that_nobody_can_read_is_counted() -> None:
+    torn = symbol(ACTA).copy()
+    chance = np.random.default_rng(3)
+    torn[80:270, 80:270] = np.kron(chance.integers(0, 2, (38, 38)), np.ones((5, 5))) * 210 + 20
+    reading = ladder(KNOWN).read(np.hstack([symbol(ACTA), torn]))
+    assert (reading.payloads, reading.unread) == ((ACTA,), 1)
+
+
+def test_halves_of_two_codes_are_no_code() -> None:
+    """The modules of two symbols are never mixed: the left half of one and the right half of the other are nothing."""
+    one, other = symbol(ACTA), symbol(ACTA.replace("149,6,9,3", "9,146,3,9"))
+    for columns in (120, 150, 180):
+        mixed = np.hstack([one[:, :columns], other[:, columns:]])
+        assert set(ladder(KNOWN).read(mixed).payloads) <= {ACTA, ACTA.replace("149,6,9,3", "9,146,3,9")}
+
+
+def test_no_attempt_begins_after_the_deadline() -> None:
+    ticks = count()
+    hopeless = np.random.default_rng(4).integers(0, 256, (600, 600), np.uint8)
+    assert Reader(KNOWN, seconds_max=0.5, clock=lambda: float(next(ticks))).read(hopeless).payloads == ()
+    assert next(ticks) < 8
+
+
+def test_where_a_code_seems_to_be_is_told_though_it_cannot_be_read() -> None:
+    luma = symbol(ACTA).copy()
+    luma[100:230, 100:230] = 230
+    luma[40:110, 120:180] = 20
+    luma[180:250, 150:240] = 20
+    reading = ladder(KNOWN).read(smeared(luma, 9))
+    assert reading.payloads == ()
+    assert reading.corners is not None
+    assert np.array(reading.corners).mean(axis=0) == pytest.approx([152, 152], abs=15)
+
+
+def test_the_mean_of_still_frames_reads_what_no_frame_of_them_does() -> None:
+    frames = [dimmed(symbol(ACTA, px=3), light=0.04, noise=9, seed=seed) for seed in range(8)]
+    assert all(ladder(KNOWN).read(frame).payloads == () for frame in frames[:3])
+    reading = ladder(KNOWN).read_frames(frames)
+    assert reading.payloads == (ACTA,)
+    assert reading.how.startswith("mean of 8, ")
+
+
+def test_moved_frames_are_summed_module_by_module() -> None:
+    whole = np.pad(symbol(ACTA, px=4), 30, constant_values=230)
+    frames = [
+        dimmed(np.roll(whole, (7 * seed, -5 * seed), (0, 1)), light=0.045, noise=6.5, seed=seed) for seed in range(6)
+    ]
+    reading = ladder(KNOWN).read_frames(frames)
+    assert reading.payloads == (ACTA,)
+
+
+def test_frames_of_two_codes_are_never_one() -> None:
+    other = ACTA.replace("149,6,9,3", "9,146,3,9")
+    frames = [dimmed(symbol(code, px=3), light=0.05, noise=9, seed=9) for code in (ACTA, other)]
+    assert set(ladder(KNOWN).read_frames(frames).payloads) <= {ACTA, other}

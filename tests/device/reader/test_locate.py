@@ -1,0 +1,74 @@
+"""The locating: where a symbol lies, whole or cut, at any size and turn; and nowhere where there is none."""
+
+import cv2
+import numpy as np
+import pytest
+
+from device.reader.locate import SCORE_MIN, busiest, candidates, find, partial, searched
+from tests.device.reader.plain import ACTA, Luma, dimmed, symbol, turned
+
+
+def laid(px: float, degrees: float) -> tuple[Luma, np.ndarray]:
+    """A symbol of so many px a module, turned, in the middle of a larger sheet; and its outer corners."""
+    side = round(49 * px)
+    code = cv2.resize(symbol(ACTA, px=8, border=0), (side, side), interpolation=cv2.INTER_AREA)
+    around = side // 2 + 20
+    sheet = np.full((side + 2 * around,) * 2, 230, np.uint8)
+    sheet[around : around + side, around : around + side] = code
+    middle = (sheet.shape[0] - 1) / 2
+    square = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * side / 2
+    angle = np.deg2rad(-degrees)
+    turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+    return turned(sheet, degrees), square @ turn + middle
+
+
+@pytest.mark.parametrize("px", [1.5, 2.2, 4.0, 9.0])
+@pytest.mark.parametrize("degrees", [0, 17, 45, 90, 200])
+def test_a_symbol_is_found_at_any_size_and_turn(px: float, degrees: float) -> None:
+    luma, corners = laid(px, degrees)
+    found = find(luma)
+    assert found is not None
+    assert found.dim == 49
+    assert found.px_per_module == pytest.approx(px, rel=0.03)
+    assert found.corners == pytest.approx(corners, abs=1.5 * px)
+
+
+def test_a_symbol_is_found_in_noise_that_hides_it_from_the_eye() -> None:
+    luma, corners = laid(4, 30)
+    found = find(dimmed(luma, light=0.05, noise=7))
+    assert found is not None
+    assert found.corners == pytest.approx(corners, abs=6)
+
+
+@pytest.mark.parametrize("turns", range(4))
+def test_a_cut_symbol_of_known_size_is_found_by_one_finder(turns: int) -> None:
+    luma = np.ascontiguousarray(np.rot90(symbol(ACTA)[:, 75:], turns))  # 9 columns are gone, and two finders with them
+    search = searched(luma)
+    found = partial(search, (49, 53))
+    assert found[0].dim == 49
+    assert found[0].score > 0.6
+    assert found[0].px_per_module == pytest.approx(5, rel=0.02)
+
+
+def test_nothing_is_found_where_nothing_is() -> None:
+    rng = np.random.default_rng(5)
+    for luma in (
+        np.zeros((1, 1), np.uint8),
+        np.full((500, 700), 200, np.uint8),
+        rng.integers(0, 256, (500, 700), np.uint8),
+        np.kron(rng.integers(0, 2, (90, 90), np.uint8) * np.uint8(255), np.ones((5, 5), np.uint8)),
+    ):
+        found = find(luma)
+        assert found is None or found.score < SCORE_MIN + 0.12
+
+
+def test_the_busiest_square_of_a_large_frame_holds_the_small_symbol() -> None:
+    frame = np.full((2592, 4608), 180, np.uint8)
+    small = cv2.resize(symbol(ACTA, px=8), None, fx=1.6 / 8, fy=1.6 / 8, interpolation=cv2.INTER_AREA)
+    frame[700 : 700 + small.shape[0], 3000 : 3000 + small.shape[1]] = small
+    (x, y), *_ = busiest(dimmed(frame, light=0.8, noise=2), 512, 2)
+    assert x <= 3000
+    assert x + 512 >= 3000 + small.shape[1]
+    assert y <= 700
+    assert y + 512 >= 700 + small.shape[0]
+    assert candidates(searched(frame[y : y + 512, x : x + 512]), (49,))[0].dim == 49
