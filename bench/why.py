@@ -1,6 +1,6 @@
 """Why: what a unit says kept it from reading drawn photographs, beside what truly did; and its measures' errors.
 
-    python -m bench why                             some four minutes
+    python -m bench why                             some six minutes
     python -m bench why --count 200 --first 1000
 
 Only photographs that the reader fails on are asked about. With one hindrance, that is the cause. With several, it is
@@ -59,7 +59,7 @@ def _sheet(number: int) -> Sheet:
 
 
 def _as_laid(rng: random.Random) -> Shot:
-    """A sheet on the tray as volunteers lay it, under a good lamp; by the smallest camera, whose frames are cheapest."""
+    """A sheet on the tray as volunteers lay it, under a good lamp; by the camera whose frames are cheapest."""
     down = rng.random() < 0.5
     return Shot(
         camera="ov5647",
@@ -304,7 +304,9 @@ def run(arguments: Sequence[str] = ()) -> None:
     """Draws, asks and prints."""
     parser = argparse.ArgumentParser(prog="python -m bench why", description="Asks why photographs are unread.")
     parser.add_argument("--first", type=int, default=0, help="the number of the first photograph (default: 0)")
-    parser.add_argument("--count", type=int, default=60, help="how many photographs of each of the three sets")
+    parser.add_argument(
+        "--count", type=int, default=48, help="how many photographs of each of the three sets (default: 48)"
+    )
     options = parser.parse_args(arguments)
     cv2.setNumThreads(1)
     bench = Bench()

@@ -14,8 +14,9 @@ from device.worker import Lost, Worker
 from wire.acta import Profile
 from wire.errors import OurFault
 
-SECONDS_MAX = 3.0
-"""A frame's time. The reader gives up by itself long before, so whoever takes that long hangs."""
+SECONDS_MAX = 4.0
+"""A frame's time. The reader gives up long before, so whoever takes that long hangs; and a press whose last look hangs
+still has its verdict before the camera is taken for dead (`LOOK_MS_MAX` less `SEARCH_MS_MAX`)."""
 
 Request = tuple[NDArray[np.uint8], Ms]
 """A frame's luma plane, and the time of the press it was taken for."""

@@ -14,17 +14,30 @@ from device.reader.why import why
 from wire.acta import Profile
 from wire.record import Quality
 
+FRAMES_MAX = 4
+"""Frames kept of one press: together they are worth two stops of light, and 12 megapixels of each are 12 MB."""
+
 
 class Eye:
-    """Reads the frames of a unit, one press after the other."""
+    """Reads the frames of a unit, one press after the other: each alone, and where that fails, with those before it."""
 
     def __init__(self, profile: Profile, clock: Callable[[], float] = time.monotonic) -> None:
         """An eye for the actas of one election; `clock` gives seconds, for the reader's budget."""
         self._reader = Reader(Knowledge.of(profile), clock=clock)
+        self._press: Ms | None = None
+        self._unread: list[NDArray[np.uint8]] = []
 
-    def see(self, luma: NDArray[np.uint8], press: Ms) -> FrameRead:  # noqa: ARG002
+    def see(self, luma: NDArray[np.uint8], press: Ms) -> FrameRead:
         """Reads a frame taken for the press at that time."""
+        if press != self._press:
+            self._press, self._unread = press, []
         reading = self._reader.read(luma)
+        if not reading.payloads:
+            # Whoever hands frames over may want their memory back.
+            self._unread = [*self._unread, luma.copy()][-FRAMES_MAX:]
+            reading = self._reader.fused(self._unread) or reading
+        if reading.payloads:
+            self._unread = []
         return FrameRead(reading.payloads, certificate(luma, reading))
 
 

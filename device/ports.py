@@ -131,7 +131,7 @@ class FrameReader(Protocol):
 
     * `read` returns at once.
     * Each frame is answered by exactly one `FrameRead`, in the order given.
-    * A reader that hangs or dies over a frame is replaced, and the frame answered as unread, within 3 seconds.
+    * A reader that hangs or dies over a frame is replaced, and the frame answered as unread, within 4 seconds.
     """
 
     def ready(self) -> None:

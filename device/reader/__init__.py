@@ -13,12 +13,12 @@ import numpy as np
 import zxingcpp
 from numpy.typing import NDArray
 
-from device.reader.decode import Decoded, decode
-from device.reader.effort import Attempt, attempts
-from device.reader.fuse import agreeing, mean_of
+from device.reader.decode import Decoded, decode, speaks_for
+from device.reader.effort import Attempt, attempts, first_attempt
+from device.reader.fuse import mean_of
 from device.reader.grid import lay
 from device.reader.knowledge import Knowledge
-from device.reader.locate import SEARCH_PIXELS_MAX, Candidate, busiest, candidates, find, partial, searched
+from device.reader.locate import SEARCH_PIXELS_MAX, Candidate, busiest, candidates, partial, searched
 from device.reader.variants import symbols, variants
 
 __all__ = ["Corners", "Knowledge", "Reader", "Reading"]
@@ -26,14 +26,14 @@ __all__ = ["Corners", "Knowledge", "Reader", "Reading"]
 Luma = NDArray[np.uint8]
 Corners = tuple[tuple[float, float], tuple[float, float], tuple[float, float], tuple[float, float]]
 
-# A frame's time. What is readable at all is read in 0.5 s here; a smaller board sets more.
+# A frame's time here, where a hopeless one is to be given up within 1.0 s; a smaller board sets more.
 SECONDS_MAX = 0.9
 # A picture of this size is searched by variants whole; of a larger one only where something looks like a symbol.
 WHOLE_PIXELS_MAX = 1_000_000
 # Places of one picture that the grid reader works on.
 PLACES_MAX = 3
 # Below this agreement three hits may not be finders of one symbol: then one or two finders are tried too.
-DOUBTFUL = 0.45
+DOUBTFUL = 0.6
 # A candidate that agrees so much less than the best is another way to lay the same three finders.
 WORSE = 0.15
 # Where a large frame shows nothing that looks like a symbol, its busiest squares are searched at full resolution: a
@@ -58,7 +58,8 @@ class Reading:
         margin: share of the error correction that was left in the worst block of the worst symbol, 0 to 1; 0 if unread.
         corners: the symbol's outer corners, px; of the first payload's, or where one seems to be that was not read.
         px_per_module: the mean side of its modules, px; 0 if unknown.
-        unread: symbols in view that were seen and could not be read.
+        unread: symbols in view that zxing-cpp found and nobody could read. One that it does not even find is not
+            missed while others are read.
     """
 
     payloads: tuple[str, ...]
@@ -137,11 +138,7 @@ class Reader:
         end = self._clock() + self._seconds_max
         seen = symbols(luma)
         hits = [_of_zxing(symbol, "zxing-cpp") for symbol in seen if symbol.valid]
-        # A failed checksum under a good format word is a symbol; less than that may be text that looks like finders.
-        failed = [
-            symbol for symbol in seen if symbol.error and (symbol.error.type == zxingcpp.ErrorType.Checksum or not hits)
-        ]
-        left = [_corners(symbol) for symbol in failed]
+        left = [_corners(symbol) for symbol in seen if not symbol.valid]
         left = [corners for corners in left if not any(_overlap(corners, hit.corners) for hit in hits)]
         if hits and not left:
             return _reading(hits, 0)
@@ -160,36 +157,62 @@ class Reader:
         return Reading((), "", corners=corners, px_per_module=seems.px_per_module if seems else 0.0, unread=len(left))
 
     def read_frames(self, frames: Sequence[Luma]) -> Reading:
-        """Reads several frames of one sheet: any one alone, then their mean if nothing moved, else their modules' sum.
+        """Reads several frames of one sheet: any one alone, else all of them together.
 
         Args:
             frames: at least one, of any sizes; each as for `read`.
         """
-        for frame in frames:
-            hits = [_of_zxing(symbol, "zxing-cpp") for symbol in symbols(frame) if symbol.valid]
-            if hits:
-                return _reading(hits, 0)
-        mean = mean_of(frames) if len(frames) > 1 else None
+        readings = [self.read(frame) for frame in frames]
+        alone = next((reading for reading in readings if reading.payloads), None)
+        return alone or self.fused(frames) or readings[-1]
+
+    def fused(self, frames: Sequence[Luma]) -> Reading | None:
+        """What several frames say together of which none says it alone; None if nothing.
+
+        Of frames that did not move the mean is taken, of others the sum of their modules. It is believed only if each
+        of them speaks for every block of it: the sheet may have been changed between two frames.
+
+        Args:
+            frames: each as for `read`; of fewer than two nothing is said.
+        """
+        if len(frames) < 2:
+            return None
+        end = self._clock() + self._seconds_max
+        mean = mean_of(frames)
         if mean is not None:
-            reading = self.read(mean)
-            return replace(reading, how=f"mean of {len(frames)}, {reading.how}") if reading.payloads else reading
-        best = Reading((), "")
+            return self._of_mean(mean, frames, end)
         found: list[Attempt] = []
         for frame in frames:
-            reading = self.read(frame)
-            if reading.payloads:
-                return reading
-            best = best if best.corners else reading
-            candidate = find(frame, self._dims or None)
-            if candidate:
-                found.append([attempt for attempt in attempts(lay(frame, candidate)) if attempt.how == "grid"][-1])
-        found = [attempt for attempt in found if attempt.soft.shape == found[0].soft.shape]
-        if len(found) > 1:
-            same = agreeing([np.where(attempt.lost, 0, attempt.soft).astype(np.float32) for attempt in found])
-            decoded = decode(np.stack(same).sum(axis=0), self._knowledge)
-            if decoded:
-                return _reading([_of_grid(decoded, found[0], f"sum of {len(same)}")], 0)
-        return best
+            if self._clock() > end:
+                return None
+            laid = [lay(frame, candidate) for candidate in self._candidates(frame, end)[:1]]
+            found += [[each for each in attempts(grid) if each.how == "grid"][-1] for grid in laid]
+        while len(found) > 1:
+            softs = [np.where(each.lost, np.float32(0), each.soft) for each in found]
+            if any(soft.shape != softs[0].shape for soft in softs):
+                return None
+            decoded = decode(np.stack(softs).sum(axis=0), self._knowledge)
+            if not decoded:
+                return None
+            speaking = [each for each, soft in zip(found, softs, strict=True) if speaks_for(soft, decoded)]
+            if len(speaking) == len(found):
+                return _reading([_of_grid(decoded, found[0], f"sum of {len(found)}")], 0)
+            found = speaking
+        return None
+
+    def _of_mean(self, mean: Luma, frames: Sequence[Luma], end: float) -> Reading | None:
+        for candidate in self._candidates(mean, end)[:1]:
+            for attempt in attempts(lay(mean, candidate)):
+                if self._clock() > end:
+                    break
+                decoded = decode(attempt.soft, self._knowledge, lost=attempt.lost)
+                if not decoded:
+                    continue
+                grids = [replace(attempt.grid, luma=lay(frame, candidate).luma) for frame in frames]
+                softs = [np.where(each.lost, np.float32(0), each.soft) for each in map(first_attempt, grids)]
+                if all(speaks_for(soft, decoded) for soft in softs):
+                    return _reading([_of_grid(decoded, attempt, f"mean of {len(frames)}, {attempt.how}")], 0)
+        return None
 
     def _climb(self, place: _Place, end: float) -> tuple[list[_Hit], Candidate | None]:
         """The rungs after the first, on one place: what they read, and the likeliest candidate there."""

@@ -24,7 +24,7 @@ payload must be one of it. Where it is not, only the evidence counts.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 
 import cv2
@@ -72,6 +72,11 @@ _ONE_COLOUR = [np.ones(size, np.uint8) for size in ((5, 5), (2, 12), (12, 2), (1
 _ODDS_MAX = float(np.log(1 / MODULE_WRONG - 1))
 
 
+# How far beyond chance the modules of one frame must agree with the checks of each block: 3e-5 by chance. A frame of
+# which a third of the modules is wrong does.
+SPEAKING_DEVIATIONS = 4.0
+
+
 @dataclass(frozen=True, slots=True)
 class Decoded:
     """What a symbol says, and how surely.
@@ -86,6 +91,7 @@ class Decoded:
         version: 1 to 40.
         level: one of `symbol.LEVELS`.
         mask: 0 to 7.
+        words: shape (blocks, length), uint8: its codewords, in blocks.
     """
 
     content: bytes
@@ -96,6 +102,7 @@ class Decoded:
     version: int
     level: str
     mask: int
+    words: NDArray[np.uint8] = field(compare=False, repr=False)
 
 
 def decode(soft: Floats, knowledge: Knowledge | None = None, *, lost: Bools | None = None) -> Decoded | None:
@@ -121,6 +128,26 @@ def decode(soft: Floats, knowledge: Knowledge | None = None, *, lost: Bools | No
         if decoded := _Search.of(odds, layout, level, mask).decoded(knowledge, thorough=True):
             return decoded
     return None
+
+
+def speaks_for(soft: Floats, decoded: Decoded) -> bool:
+    """Whether one frame's modules speak for every block of what several frames together said.
+
+    Modules of another symbol agree with a block's checks by chance, with a deviation of 1; what two actas say is
+    alike, so only checks count. Where blocks of two symbols were taken for one, each frame lacks the other's: for all
+    frames to speak for all blocks nevertheless has a probability of at most (3e-5)**2.
+
+    Args:
+        soft: as for `decode`, of one frame; 0: not seen.
+        decoded: what all of them said.
+    """
+    layout = symbol.layout(decoded.version)
+    seen = _Search.of(soft.ravel(), layout, decoded.level, decoded.mask)
+    odds = seen.odds[:, -seen.blocks.checks :]
+    bits = np.unpackbits(decoded.words[:, -seen.blocks.checks :, None], axis=2) > 0
+    agreeing = np.where(odds == 0, 0, np.where((odds > 0) == bits, 1, -1)).sum(axis=(1, 2))
+    deviation = np.sqrt(np.maximum((odds != 0).sum(axis=(1, 2)), 1))
+    return bool((agreeing / deviation >= SPEAKING_DEVIATIONS).all())
 
 
 def _odds(soft: Floats, lost: Bools, layout: Layout) -> Floats:
@@ -233,6 +260,7 @@ class _Search:
             version=self.layout.version,
             level=self.level,
             mask=self.mask,
+            words=self.words,
         )
 
     def _search(self, grammar: Knowledge | None, least: float) -> NDArray[np.uint8]:

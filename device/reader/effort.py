@@ -41,7 +41,7 @@ class Attempt:
     score: float
 
 
-def _attempt(grid: Grid, equalise: Attempt | None = None) -> Attempt:
+def first_attempt(grid: Grid, equalise: Attempt | None = None) -> Attempt:
     """Soft modules from a grid; equalised from what another attempt decided."""
     known = fixed_of(grid.dim)
     picture, outside = grid.straightened()
@@ -50,7 +50,8 @@ def _attempt(grid: Grid, equalise: Attempt | None = None) -> Attempt:
     else:
         soft, _, _ = decided(sampled(picture, grid.dim), known)
     middles = slice(BORDER * PX + PX // 2, -BORDER * PX, PX)
-    lost = outside[middles, middles] | covered(soft, known)
+    unseen = outside[middles, middles]
+    lost = unseen | covered(np.where(unseen, np.float32(0), soft), known)
     return Attempt("grid equalised" if equalise else "grid", soft, lost, grid, agreement(soft, known))
 
 
@@ -64,25 +65,25 @@ def _grown(attempt: Attempt, turn: int) -> Grid:
 
 def attempts(grid: Grid) -> Iterator[Attempt]:
     """Soft modules with growing effort: as laid, anchored, equalised, grown, equalised again."""
-    best = _attempt(grid)
+    best = first_attempt(grid)
     yield best
-    bent = _attempt(anchored(grid))
+    bent = first_attempt(anchored(grid))
     if bent.score > best.score - ASTRAY:
         best = bent
         yield best
     if best.score < HOPELESS:
         return
-    clear = _attempt(best.grid, best)
+    clear = first_attempt(best.grid, best)
     yield clear
     now, score = best, best.score
     for turn in range(GROWTH_TURNS):
-        now = _attempt(_grown(now, turn))
+        now = first_attempt(_grown(now, turn))
         if turn % 3 == 2:
             yield now
             if now.score > score - ASTRAY:
                 best, score = now, max(score, now.score)
     for _ in range(2):
-        clear = _attempt(best.grid, best)
+        clear = first_attempt(best.grid, best)
         yield clear
-        best = _attempt(_grown(clear, GROWTH_TURNS), clear)
+        best = first_attempt(_grown(clear, GROWTH_TURNS), clear)
     yield best

@@ -1,8 +1,8 @@
-"""The fusing: several frames of one sheet -> one better picture, or one better sum of soft modules.
+"""The fusing: several frames in which nothing moved -> one better picture.
 
 The mean of frames is worth as much light as there are frames, but only where nothing moved: a mean of moved frames is a
-blur. Modules may be summed when each frame has a grid of its own; and only while they agree, for a sum over two
-different symbols is neither.
+blur; there the modules of each frame's own grid are summed instead. That nothing moved does not prove that all show the
+same symbol: `device.reader.decode.speaks_for` does.
 """
 
 from collections.abc import Sequence
@@ -12,12 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 Luma = NDArray[np.uint8]
-Floats = NDArray[np.float32]
 
-# Frames that moved by less keep modules of 1.5 px sharp.
+# A fifth of the smallest module that is read; chosen, not measured.
 STILL_PX = 0.3
-# Two frames of one symbol correlate above 0.3 when there is anything to read; of two symbols below 0.1 (2000 modules).
-AGREEING = 0.25
 REGISTERED_PX = 256
 
 
@@ -48,14 +45,3 @@ def _moved(one: Luma, other: Luma) -> float:
         if response > 0.1:  # a bare wall has nothing to say
             worst = max(worst, float(np.hypot(dx, dy)))
     return worst
-
-
-def agreeing(softs: Sequence[Floats]) -> list[Floats]:
-    """Those soft modules, all of one size, that show the same symbol as the first."""
-    first = np.tanh(softs[0]).ravel()
-    kept = [softs[0]]
-    for soft in softs[1:]:
-        other = np.tanh(soft).ravel()
-        if float(np.corrcoef(first, other)[0, 1]) > AGREEING:
-            kept.append(soft)
-    return kept

@@ -77,13 +77,13 @@ class Grid:
         side = float(self.dim)
         x, y, scale = self.origin
         inside = self.places(np.array([[0, 0], [side, 0], [side, side], [0, side]], np.float32))
-        return (inside + np.float32(0.5)) * np.float32(scale) + np.array([x - 0.5, y - 0.5], np.float32)
+        return np.asarray((inside + 0.5) * scale + (x - 0.5, y - 0.5), np.float32)
 
 
 @cache
 def _raster(dim: int) -> Floats:
     along = (np.arange((dim + 2 * BORDER) * PX, dtype=np.float32) + 0.5) / PX - BORDER
-    return np.stack(np.meshgrid(along, along), axis=-1)
+    return np.stack(np.meshgrid(along, along), axis=-1).astype(np.float32)
 
 
 def knots(dim: int) -> Floats:

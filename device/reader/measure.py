@@ -1,12 +1,12 @@
 """The measure: a symbol's place in a frame -> how bright, sharp, clear and large it is there, read or not.
 
 Nothing here needs to know what the symbol says. Its modules are as good as random, so their spectrum is known before
-one of them is, and what the photograph's lacks of it is blur; a place a few modules off costs nothing, for it moves only
-the phases.
+one of them is, and what the photograph's lacks of it is blur; a place a few modules off costs nothing, for it moves
+only the phases.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import cv2
@@ -28,6 +28,8 @@ BAND = (0.07, 0.85)
 BLUR_MAX = 1.5
 # A direction's spectrum is told from noise while it is this many times as strong.
 ABOVE_NOISE = 3.0
+# Below this signal to noise a sharp symbol's spectrum may not stand out anywhere, and nothing can be said of its blur.
+HIDING = 10.0
 # Blur is what its first nats do to the power: farther down lie motion's lobes and what is left of the noise.
 FALL = 2.5
 # White and without an edge over this many modules a side, what is printed there is not seen: even three by three light
@@ -42,7 +44,8 @@ class Measures:
     Attributes:
         light: brightness of the paper around it, 0 to 255.
         contrast: brightness of the paper less that of the ink, as seen, as a share of the paper's: 0 to 1.
-        blur: standard deviation of a Gaussian, modules; of the worst of four directions, at most `BLUR_MAX`.
+        blur: standard deviation of a Gaussian, modules; of the worst of four directions, at most `BLUR_MAX`; 0 where
+            noise leaves none to be seen.
         glare: share of the symbol that is brighter than the paper and without edges, 0 to 1.
         outside: share of the symbol that is not in the frame, 0 to 1.
         noise: standard deviation from pixel to pixel, levels of luma.
@@ -92,7 +95,7 @@ def measure(luma: Luma, corners: NDArray[np.floating], modules: int = MODULES) -
     glaring = (cv2.dilate(lowest, window) > (light + 255) / 2) & within
     seen = within & ~glaring
     black = float(np.percentile(lowest[seen], 25)) if seen.any() else light
-    return Measures(
+    measures = Measures(
         light,
         min(max(1 - black / max(light, 1.0), 0.0), 1.0),
         blur_of(picture, seen.astype(np.float32)),
@@ -101,6 +104,8 @@ def measure(luma: Luma, corners: NDArray[np.floating], modules: int = MODULES) -
         noise_of(luma, at),
         pitch,
     )
+    hidden = measures.blur == BLUR_MAX and measures.signal_to_noise < HIDING
+    return replace(measures, blur=0.0) if hidden else measures
 
 
 def _straightened(luma: Luma, at: Floats, modules: tuple[int, int], pitch: float) -> tuple[Floats, NDArray[np.bool_]]:
@@ -196,7 +201,7 @@ def blur_of(picture: Floats, seen: Floats) -> float:
 
 
 def _fitted(power: Floats, squared: Floats, random: Floats, noise: float) -> float:
-    """The Gaussian that takes random modules' spectrum to this one: a straight fall of logarithms over frequency squared."""
+    """The Gaussian that takes random modules' spectrum to this one: its logarithm falls straight with f squared."""
     usable = (power > ABOVE_NOISE * noise) & (squared < BAND[1] ** 2)
     known = np.log(np.maximum(power - noise, 1e-12) / random)
     usable &= known > known[:3].max() - FALL

@@ -25,7 +25,7 @@ GLARE_LUMA = 240.0
 CELLS = 8
 RING = 2
 # Half of a symbol is ink, which blur and a camera's tone curve make a fifth; of lines of text it is a tenth.
-INK_MIN = 0.08
+INK_MIN = 0.07
 # How much of a square's ink stands out from 1.5 times that of its ring, and from its own unevenness.
 OUT_MIN = 0.25
 # A symbol is at least this wide beside the paper it is on; an acta's is 0.72. One that is cut off may be wider than

@@ -1,7 +1,8 @@
 """The why: a frame that could not be read -> what hindered, so that the next press can do better.
 
 What hinders is measured where a symbol lies, and each hindrance is held against what the reader can take of it alone:
-the one that is the largest part of that is the cause. Where none comes near, the photograph is good and the print is not.
+the one that is the largest part of that is the cause. Where none comes near, the photograph is good and the print is
+not.
 """
 
 from dataclasses import dataclass
@@ -24,14 +25,14 @@ CUT_SHARE = 0.05
 QUIET_SHARE = 0.03
 # What is less than this of a limit did not hinder.
 HINDERS = 0.75
-# Ink of a symbol, as a share of what would be all black: half, and through a camera's tone curve a third. In a paragraph
-# it is a tenth, in what is one grey all.
-INK_OF_CONTRAST = 0.22, 0.85
+# Ink of a symbol, as a share of what would be all black: half, and through a camera's tone curve a third. In a
+# paragraph it is a tenth, in what is one grey all.
+INK_OF_CONTRAST = 0.22, 0.75
 # What is so smooth can be a symbol only where nothing in view is sharp.
 SMOOTH_MODULES = 1.1
 SHARP = 0.4
 # Below this nothing printed can be seen; an edge of paper still can, for along it the noise averages out.
-LIGHT_TO_NOISE = 2.5
+LIGHT_TO_NOISE = 3.5
 EDGE_PX = 15
 EDGE_STEP = 0.08
 # Paper is at least so much brighter than the matt black tray; shading of the tray alone makes 1.5.
@@ -56,19 +57,34 @@ def why(luma: Luma, corners: NDArray[np.floating] | None = None, modules: int = 
     Args:
         luma: shape (height, width), uint8.
         corners: shape (4, 2), px: the outer corners of what the reader took for a symbol; None when it found nothing.
-            They are only asked when no square stands out.
+            Where a square stands out they only say its corners more exactly.
         modules: modules a side, where known.
     """
     view = view_of(luma)
-    squares = [square_of(view)]
-    if corners is not None:
-        squares.append(view.from_frame(corners))
-    for square in squares:
-        if square is not None:
-            measures = measure(luma, view.in_frame(square), modules)
-            if not _is_something_else(view, square, measures):
-                return Hindered(_cause(measures, *_cut(view, square)), measures)
-    return Hindered(_without_symbol(luma, view))
+    square, located = square_of(view), None if corners is None else view.from_frame(corners)
+    hindered = None
+    if square is not None:
+        exact = located if located is not None and _are_one(square, located) else square
+        hindered = _at(luma, view, exact, _cut(view, square), modules)
+    hindered = hindered or Hindered(_without_symbol(luma, view))
+    if hindered.cause is Cause.NO_CODE and located is not None:
+        hindered = _at(luma, view, located, _cut(view, located), modules) or hindered
+    return hindered
+
+
+def _at(luma: Luma, view: View, square: Floats, cut: tuple[float, Cause], modules: int) -> Hindered | None:
+    """What hindered where this square is; None where it is no symbol."""
+    measures = measure(luma, view.in_frame(square), modules)
+    return None if _is_something_else(view, square, measures) else Hindered(_cause(measures, *cut), measures)
+
+
+def _are_one(one: Floats, other: Floats) -> bool:
+    """Whether two squares are nearly the same."""
+    (here, side), (there, other_side) = (
+        (square.mean(axis=0), float(np.linalg.norm(square - np.roll(square, 1, axis=0), axis=1).mean()))
+        for square in (one, other)
+    )
+    return 0.75 < side / max(other_side, 1.0) < 1.33 and float(np.linalg.norm(here - there)) < 0.2 * side
 
 
 def _cause(measures: Measures, cut: float, side: Cause) -> Cause:

@@ -38,6 +38,8 @@ def turned(luma: Luma, degrees: float) -> Luma:
 
 def curled(luma: Luma, px: float) -> Luma:
     """Bent along its columns: the middle is moved down by so many px, the ends are not."""
-    rows, columns = np.indices(luma.shape, np.float32)
-    moved = rows - np.float32(px) * np.sin(np.pi * rows / luma.shape[0]) * np.sin(np.pi * columns / luma.shape[1])
+    at = np.indices(luma.shape).astype(np.float32)
+    rows, columns = at[0], at[1]
+    height, width = luma.shape
+    moved = (rows - px * np.sin(np.pi * rows / height) * np.sin(np.pi * columns / width)).astype(np.float32)
     return np.asarray(cv2.remap(luma, columns, moved, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.uint8)

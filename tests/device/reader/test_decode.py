@@ -1,6 +1,7 @@
 """Decoding: soft modules give back exactly what was printed, or nothing."""
 
 import random
+from dataclasses import replace
 from statistics import NormalDist
 
 import numpy as np
@@ -10,7 +11,7 @@ import zxingcpp
 from numpy.typing import NDArray
 
 from device.reader import symbol
-from device.reader.decode import EVIDENCE_BITS_MIN, Decoded, decode, parsed
+from device.reader.decode import EVIDENCE_BITS_MIN, Decoded, decode, parsed, speaks_for
 from device.reader.knowledge import Knowledge
 from tests.device.reader.test_knowledge import KNOWLEDGE, some_payload
 
@@ -46,7 +47,7 @@ def test_a_clean_symbol_says_what_was_printed(version: int, level: str) -> None:
     content = bytes(range(version, version + 7))
     found = decode(printed(content, version=version, error=level, mask=version % 8))
     assert found is not None
-    assert found == Decoded(content, 0, 0, 0, found.margin, version, level, version % 8)
+    assert found == Decoded(content, 0, 0, 0, found.margin, version, level, version % 8, found.words)
     assert found.margin > 0.9
 
 
@@ -238,3 +239,29 @@ def test_content_parses(content: bytes, said: bytes) -> None:
 )
 def test_content_that_breaks_the_rules_says_nothing(content: bytes, why: str) -> None:
     assert parsed(content, 1) is None, why
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_frame_speaks_for_its_own_symbol_even_if_it_cannot_be_read_alone(seed: int) -> None:
+    modules, rng = printed(some_payload(random.Random(seed)), mask=0), np.random.default_rng(seed)
+    found, frame = decode(modules), noisy(modules, 0.2, rng)
+    assert found is not None
+    assert decode(frame) is None
+    assert speaks_for(frame, found)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_frame_never_speaks_for_another_symbol_nor_for_one_with_a_single_block_of_another(seed: int) -> None:
+    payload = some_payload(random.Random(seed))
+    alike = payload[:-5] + str((int(payload[-5]) + 1) % 10) + payload[-4:] if payload[-5].isdigit() else payload[::-1]
+    found, other = decode(printed(payload, mask=0)), decode(printed(alike, mask=0))
+    assert found is not None
+    assert other is not None
+    frame = noisy(printed(payload, mask=0), 0.02, np.random.default_rng(seed))
+    assert speaks_for(frame, found)
+    changed = [block for block in range(len(found.words)) if (found.words[block] != other.words[block]).any()]
+    assert changed
+    for block in changed:
+        mixed = found.words.copy()
+        mixed[block] = other.words[block]
+        assert not speaks_for(frame, replace(found, words=mixed))

@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 import segno
+from numpy.typing import NDArray
 
 from device.reader.effort import attempts
-from device.reader.grid import anchored, lay, smoothed
+from device.reader.grid import Grid, anchored, lay, smoothed
 from device.reader.levels import agreement, covered, decided, fixed_of, sampled
-from device.reader.locate import candidates, searched
+from device.reader.locate import candidates, partial, searched
 from tests.device.reader.plain import ACTA, Luma, curled, dimmed, smeared, symbol
 
 TRUTH = np.array(
@@ -15,26 +16,25 @@ TRUTH = np.array(
 )
 
 
-def grid_of(luma: Luma):  # noqa: ANN201
+def grid_of(luma: Luma) -> Grid:
     return lay(luma, candidates(searched(luma), (49,))[0])
 
 
-def wrong(soft: np.ndarray, lost: np.ndarray | None = None) -> float:
-    """The share of modules, of those seen, that are wrong."""
-    differ = (soft > 0) != (TRUTH > 0)
-    return float(differ[~lost].mean() if lost is not None else differ.mean())
+def wrong(soft: NDArray[np.float32]) -> float:
+    """The share of modules that are wrong."""
+    return float(((soft > 0) != (TRUTH > 0)).mean())
 
 
 def test_a_clean_symbol_has_every_module_right_at_once() -> None:
     first = next(attempts(grid_of(symbol(ACTA))))
     assert wrong(first.soft) == 0
-    assert not first.lost.any()
+    assert first.lost.mean() < 0.01
     assert first.score > 0.85
 
 
 def test_the_grid_grows_over_curled_paper() -> None:
-    found = list(attempts(grid_of(curled(symbol(ACTA), 25))))
-    assert wrong(found[0].soft) > 0.05
+    found = list(attempts(grid_of(curled(symbol(ACTA), 18))))
+    assert wrong(found[0].soft) > 0.02
     assert min(wrong(each.soft) for each in found) < 0.01
 
 
@@ -58,9 +58,8 @@ def test_the_equaliser_takes_motion_out() -> None:
 def test_a_streak_over_the_symbol_is_lost_and_little_else(shade: int, upright: bool) -> None:
     luma = symbol(ACTA).copy()
     luma[:, 150:160] = shade  # two columns of modules
-    luma = luma if upright else np.ascontiguousarray(luma.T[::-1])
-    first = next(attempts(grid_of(luma)))
-    lost = first.lost if upright else first.lost[::-1].T
+    first = next(attempts(grid_of(luma if upright else np.ascontiguousarray(np.rot90(luma)))))
+    lost = first.lost  # the grid lies as the symbol does, however the picture is turned
     assert lost[:, 24:26].mean() > 0.75
     assert np.delete(lost, (24, 25), axis=1).mean() < 0.03
 
@@ -72,17 +71,18 @@ def test_a_clean_symbol_has_nothing_covered() -> None:
 
 
 def test_what_lies_outside_the_frame_is_lost() -> None:
-    luma = symbol(ACTA)[:, :260]  # the last three columns are gone; the finder's core is not
-    first = next(attempts(grid_of(np.ascontiguousarray(luma))))
-    assert first.lost[:, 46:].all()
-    assert first.lost[:, :44].mean() < 0.05
+    luma = np.ascontiguousarray(symbol(ACTA)[:, 75:])  # the first nine columns are gone
+    first = next(attempts(lay(luma, partial(searched(luma), (49,))[0])))
+    assert first.lost[:, :8].all()
+    assert first.lost[:, 10:].mean() < 0.05
 
 
-def test_noise_without_light_leaves_no_confident_module() -> None:
-    luma = dimmed(symbol(ACTA), light=0.05, noise=4)
+def test_what_noise_gets_wrong_is_not_sure() -> None:
+    luma = dimmed(symbol(ACTA), light=0.05, noise=9)
     first = next(attempts(grid_of(luma)))
-    assert wrong(first.soft) < 0.05
-    assert np.abs(first.soft[(first.soft > 0) != (TRUTH > 0)]).mean() < np.abs(first.soft).mean()
+    differ = (first.soft > 0) != (TRUTH > 0)
+    assert 0 < differ.mean() < 0.1
+    assert np.abs(first.soft[differ]).mean() < np.abs(first.soft).mean() / 2
 
 
 def test_a_plate_through_values_that_lie_on_a_slope_is_that_slope() -> None:

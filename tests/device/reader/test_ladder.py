@@ -66,7 +66,7 @@ def test_the_corners_of_a_symbol_read_by_the_grid_are_where_it_is() -> None:
     luma[100:405, 200:505] = symbol(ACTA)
     corners = ladder(KNOWN).read(dimmed(luma, light=0.06, noise=6)).corners
     assert corners is not None
-    assert np.array(corners) == pytest.approx(np.array([[230, 130], [475, 130], [475, 375], [230, 375]]) - 0.5, abs=2)
+    assert np.array(corners) == pytest.approx(np.array([[230, 130], [475, 130], [475, 375], [230, 375]]) - 0.5, abs=3)
 
 
 def test_what_is_white_on_black_is_read_only_by_who_knows_nothing_of_it() -> None:
@@ -77,7 +77,9 @@ def test_what_is_white_on_black_is_read_only_by_who_knows_nothing_of_it() -> Non
 
 def test_a_damaged_code_beside_a_good_one_is_read_too() -> None:
     other = ACTA.replace("240111020.01", "240111020.02")
-    reading = ladder(KNOWN).read(np.hstack([symbol(ACTA), smeared(symbol(other), 9)]))
+    folded = symbol(other).copy()
+    folded[110:150] = 230
+    reading = ladder(KNOWN).read(np.hstack([symbol(ACTA), folded]))
     assert reading.payloads == (ACTA, other)
     assert reading.unread == 0
 
@@ -133,7 +135,27 @@ def test_moved_frames_are_summed_module_by_module() -> None:
     assert reading.payloads == (ACTA,)
 
 
-def test_frames_of_two_codes_are_never_one() -> None:
+@pytest.mark.parametrize("moved", [0, 7], ids=["still", "moved"])
+def test_frames_of_two_actas_are_never_read_as_one(moved: int) -> None:
+    """Two actas of one centre, as alike as can be, each seen as well as the other, in turn."""
     other = ACTA.replace("149,6,9,3", "9,146,3,9")
-    frames = [dimmed(symbol(code, px=3), light=0.05, noise=9, seed=9) for code in (ACTA, other)]
-    assert set(ladder(KNOWN).read_frames(frames).payloads) <= {ACTA, other}
+    pictures = [np.pad(symbol(code, px=4), 30, constant_values=230) for code in (ACTA, other)]
+    for seed in range(6):
+        frames = [
+            dimmed(np.roll(pictures[turn % 2], moved * turn, (0, 1)), light=0.06, noise=4 + turn, seed=6 * seed + turn)
+            for turn in range(4)
+        ]
+        fused = ladder(KNOWN).fused(frames)
+        assert fused is None or not fused.how.endswith("of 4")
+
+
+def test_a_frame_of_another_acta_is_left_out_of_the_sum() -> None:
+    other = ACTA.replace("149,6,9,3", "9,146,3,9")
+    pictures = [np.pad(symbol(code, px=4), 30, constant_values=230) for code in (ACTA,) * 5 + (other,)]
+    frames = [
+        dimmed(np.roll(picture, (7 * seed, -5 * seed), (0, 1)), light=0.045, noise=6.5, seed=seed)
+        for seed, picture in enumerate(pictures)
+    ]
+    fused = ladder(KNOWN).fused(frames)
+    assert fused is not None
+    assert (fused.payloads, fused.how) == ((ACTA,), "sum of 5")

@@ -3,12 +3,13 @@
 import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from device.reader.locate import SCORE_MIN, busiest, candidates, find, partial, searched
 from tests.device.reader.plain import ACTA, Luma, dimmed, symbol, turned
 
 
-def laid(px: float, degrees: float) -> tuple[Luma, np.ndarray]:
+def laid(px: float, degrees: float) -> tuple[Luma, NDArray[np.float64]]:
     """A symbol of so many px a module, turned, in the middle of a larger sheet; and its outer corners."""
     side = round(49 * px)
     code = cv2.resize(symbol(ACTA, px=8, border=0), (side, side), interpolation=cv2.INTER_AREA)
@@ -64,7 +65,7 @@ def test_nothing_is_found_where_nothing_is() -> None:
 
 def test_the_busiest_square_of_a_large_frame_holds_the_small_symbol() -> None:
     frame = np.full((2592, 4608), 180, np.uint8)
-    small = cv2.resize(symbol(ACTA, px=8), None, fx=1.6 / 8, fy=1.6 / 8, interpolation=cv2.INTER_AREA)
+    small = cv2.resize(symbol(ACTA, px=8), (98, 98), interpolation=cv2.INTER_AREA)
     frame[700 : 700 + small.shape[0], 3000 : 3000 + small.shape[1]] = small
     (x, y), *_ = busiest(dimmed(frame, light=0.8, noise=2), 512, 2)
     assert x <= 3000

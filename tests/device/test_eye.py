@@ -1,0 +1,116 @@
+"""The eye: the certificate of a frame, and how its cause comes to the volunteer as a signal."""
+
+import random
+import time
+
+import numpy as np
+import pytest
+
+from device.cause import Cause
+from device.eye import Eye
+from device.scan import AGAIN, SEARCH_MS_MAX
+from device.signals import Signal
+from sim import paper
+from sim.fleet import VERDICTS
+from sim.photo import Photograph, Shot, burst, shoot
+from tests.device.world import VE, World
+from wire.profiles import named
+
+PRESS = 1000
+EYE = Eye(named(VE), clock=time.process_time)
+SHEET = paper.draw(paper.random_payload(random.Random(5)), seed=5, length_mm=250)
+
+
+def photograph(**grades: object) -> Photograph:
+    laid = {"camera": "ov5647", "dpmm": 6.5, "at": (0.3, 0.5), "rotation_deg": 90}
+    return shoot(SHEET, Shot(**{**laid, **grades}), 5)  # type: ignore[arg-type]
+
+
+def test_the_certificate_of_a_clean_photograph_is_sane() -> None:
+    clean = photograph()
+    seen = EYE.see(clean.luma, PRESS)
+    quality = seen.quality
+    assert seen.payloads == (SHEET.payload,)
+    assert clean.truth is not None
+    assert quality.cause == ""
+    assert quality.step == "zxing-cpp"
+    assert quality.light == pytest.approx(clean.truth.white, abs=15)
+    assert quality.pitch == pytest.approx(100 * clean.truth.px_per_module, rel=0.03)
+    assert quality.blur < 20
+    assert quality.contrast > 70
+    assert (quality.glare, quality.erasures, quality.assumed) == (0, 0, 0)
+    assert quality.margin > 50
+
+
+def test_the_certificate_of_a_photograph_that_was_read_says_how_blurred_it_is() -> None:
+    blurred = photograph(defocus_px=4)
+    seen = EYE.see(blurred.luma, PRESS)
+    assert blurred.truth is not None
+    assert seen.payloads
+    assert seen.quality.cause == ""
+    assert seen.quality.blur == pytest.approx(100 * blurred.truth.blur_modules, abs=12)
+
+
+def test_the_certificate_of_an_unread_photograph_names_its_cause_and_measures_it() -> None:
+    blurred = photograph(defocus_px=16)
+    quality = EYE.see(blurred.luma, PRESS).quality
+    assert blurred.truth is not None
+    assert (quality.cause, quality.step) == (Cause.BLURRED.value, "")
+    assert quality.blur == pytest.approx(100 * blurred.truth.blur_modules, abs=20)
+
+
+def test_the_certificate_of_an_empty_tray_measures_nothing() -> None:
+    quality = EYE.see(np.full((486, 864), 18, np.uint8), PRESS).quality
+    assert (quality.cause, quality.pitch, quality.light) == (Cause.NO_CODE.value, 0, 0)
+
+
+DIM = 9.5
+
+
+def dim(frame: int) -> Photograph:
+    """A frame too dark to be read alone, of a sheet that lies still; the noise of each is its own."""
+    return burst(SHEET, Shot(camera="ov5647", dpmm=2.5, at=(0.3, 0.5), rotation_deg=90, dim_stops=DIM), 5, 4)[frame]
+
+
+def test_frames_of_one_press_are_read_together_where_none_can_be_read_alone() -> None:
+    eye = Eye(named(VE), clock=time.process_time)
+    seen = [eye.see(dim(frame).luma, PRESS) for frame in range(4)]
+    assert seen[0].payloads == ()
+    assert any(each.payloads == (SHEET.payload,) and each.quality.step.startswith("mean of ") for each in seen)
+
+
+def test_a_new_press_begins_without_the_frames_of_the_one_before() -> None:
+    eye = Eye(named(VE), clock=time.process_time)
+    seen = [eye.see(dim(frame).luma, PRESS + frame) for frame in range(4)]
+    assert [each.payloads for each in seen] == [()] * 4
+
+
+SCENES = {
+    Cause.BLURRED: photograph(defocus_px=16),
+    Cause.DARK: photograph(dim_stops=11),
+    Cause.GLARE: photograph(glare=5, glare_mm=30),
+    Cause.CUT_TOP: photograph(cut=0.7, cut_side="left"),
+    Cause.FAR: photograph(dpmm=1.0),
+}
+
+
+def verdict_of_one_look(here: World) -> Signal:
+    """Presses, and lets the camera answer its first look only when the search is over: one frame, one verdict."""
+    seen = len(here.shown)
+    here.unit.body.camera.stall()
+    here.unit.body.press()
+    here.clock.run(SEARCH_MS_MAX + 100)
+    here.unit.body.camera.resume()
+    here.clock.run(100)
+    return next(signal for signal in here.shown[seen:] if signal in VERDICTS)
+
+
+@pytest.mark.parametrize("cause", SCENES)
+def test_the_cause_comes_to_the_volunteer_as_its_signal(here: World, cause: Cause) -> None:
+    here.unit.body.camera.lay(SCENES[cause].jpeg())
+    assert verdict_of_one_look(here) is AGAIN[cause]
+
+
+def test_an_empty_tray_asks_for_another_press(here: World) -> None:
+    here.unit.body.camera.clear()
+    assert verdict_of_one_look(here) is Signal.AGAIN
