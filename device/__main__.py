@@ -39,12 +39,18 @@ def _read(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
     if options.csv is None:
         if options.workers is not None or options.profile is not None:
             parser.error("--jobs and --profile go with --csv OUT")
+        from device.worker import warm
+
+        warm("device.reader")
         from device.reading import read_files
 
         return read_files(options.files, sys.stdout)
     workers = len(os.sched_getaffinity(0)) if options.workers is None else options.workers
     if workers < 1:
         parser.error(f"--jobs is {workers}; at least 1 must read")
+    from device.worker import warm
+
+    warm("device.eye")
     from rich.console import Console
 
     from device.archive import read_archive
@@ -56,6 +62,9 @@ def _read(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
 
 
 def _run(path: Path) -> None:
+    from device.worker import warm
+
+    warm("device.eye")  # the reader loads while all else does
     from device.running import run
     from device.settings import read
     from hardware.board import make_body

@@ -48,7 +48,7 @@ class ReaderApart:
         self._post = post
         # One thread asks; its first task is to start the worker, while the firmware looks at its card.
         self._thread = ThreadPoolExecutor(1, "reader")
-        self._worker = self._thread.submit(Worker[Request, FrameRead], make, seconds_max, modules=["device.eye"])
+        self._worker = self._thread.submit(Worker[Request, FrameRead], make, seconds_max)
 
     def ready(self) -> None:
         """Waits for the worker.

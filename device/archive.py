@@ -483,7 +483,7 @@ def _crew(make: Callable[[], Callable[[Entry | Page], Answer]], count: int, seco
 
     with ThreadPoolExecutor(count) as pool:
         try:
-            for worker in pool.map(lambda _: Worker(make, seconds_max, modules=["device.eye"]), range(count)):
+            for worker in pool.map(lambda _: Worker(make, seconds_max), range(count)):
                 idle.put(worker)
             yield lambda request: pool.submit(answered, request)
         finally:

@@ -71,7 +71,7 @@ def read_files(
     Raises:
         OurFault: no worker can be started.
     """
-    worker = Worker(make, seconds_max, modules=["device.reader"])
+    worker = Worker(make, seconds_max)
     all_read = True
     try:
         for path in paths:

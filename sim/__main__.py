@@ -91,6 +91,9 @@ def _paper(options: argparse.Namespace) -> int:
 
 
 def _unit(options: argparse.Namespace) -> int:
+    from device.worker import warm
+
+    warm("device.eye")
     from device.mqtt import MqttLink
     from device.ports import Body, Post
     from device.running import run

@@ -43,8 +43,8 @@ class Camera:
     distortion: float
 
 
-# Resolution, pitch and focal length as their makers say; full well and noise as pixels of such size usually have, right to
-# a third perhaps: nobody has measured these cameras for us. The rest is by eye.
+# Resolution, pitch and focal length as their makers say; full well and noise as pixels of such size usually have, right
+# to a third perhaps: nobody has measured these cameras for us. The rest is by eye.
 CAMERAS = {
     "imx708": Camera(4608, 2592, 4.74 / 0.0014, 4500, 2.0, 0.60, 0.6, 0.30, 0.010),
     "imx219": Camera(3280, 2464, 3.04 / 0.00112, 4700, 2.7, 0.70, 0.8, 0.40, 0.015),

@@ -11,9 +11,15 @@ Luma = NDArray[np.uint8]
 ACTA = "240111020.01.1.0001!149,6,9,3,13,2,0,2,11,4,1,1,3,1,0,0,1,1,0,0,1,0,0,1,1,0,0,0,0,0,0,0,0,8,23,334,2,2!0!0"
 
 
-def symbol(content: str, *, px: int = 5, border: int = 6, error: str = "q") -> Luma:
-    """A symbol of square modules with its quiet zone; 20 black, 230 white."""
-    made = segno.make(content, micro=False, error=error, boost_error=False, mode="byte")
+def stopped() -> float:
+    """A clock on which no time passes: what is read must not hang on how slow or busy the machine is."""
+    return 0.0
+
+
+def symbol(content: str | bytes, *, px: int = 5, border: int = 6, **how: object) -> Luma:
+    """A symbol of square modules with its quiet zone, an acta's unless told otherwise; 20 black, 230 white."""
+    how = {"micro": False, "error": "q", "boost_error": False, "mode": "byte"} | how
+    made = segno.make(content, **how)  # type: ignore[arg-type]
     modules = np.array([list(row) for row in made.matrix_iter(scale=px, border=border)], np.uint8)
     return np.where(modules > 0, 20, 230).astype(np.uint8)
 

@@ -20,8 +20,9 @@ from wire.profiles import named
 
 Luma = NDArray[np.uint8]
 
-# The reader's own deadline, and one step that was under way when it passed, several times over.
-SECONDS_MAX = 4.0
+# The reader's own deadline of 0.9 s and the step under way when it passed: 1.9 s at the worst here, on one core that is
+# shared; five times as much on a slower machine.
+SECONDS_MAX = 10.0
 
 PAYLOAD = random_acta(np.random.default_rng(28), 108)
 
@@ -31,7 +32,7 @@ ACTA = Knowledge.of(named("ve-2024-presidential"))
 
 @pytest.fixture(scope="module", params=[None, ACTA], ids=["any code", "an acta"])
 def reader(request: pytest.FixtureRequest) -> Reader:
-    return Reader(request.param)
+    return Reader(request.param, clock=process_time)
 
 
 def drawn(content: str = PAYLOAD, *, px: int = 3, border: int = 4) -> Luma:
@@ -203,13 +204,13 @@ def changed(luma: Luma, change: Change) -> Luma:
     return new
 
 
-@settings(max_examples=settings().max_examples // 4)
+@settings(max_examples=settings().max_examples // 8)
 @given(changes)
 def test_a_code_changed_anyhow_is_read_right_or_not_at_all_and_soon(todo: list[Change]) -> None:
     luma = drawn()
     for change in todo:
         luma = changed(luma, change)
-    assert set(soon(Reader(ACTA), luma)) <= {PAYLOAD}
+    assert set(soon(Reader(ACTA, clock=process_time), luma)) <= {PAYLOAD}
 
 
 @settings(max_examples=settings().max_examples // 4)
