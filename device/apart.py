@@ -5,18 +5,18 @@ The firmware's own process hands frames over and takes answers; it never loads w
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from device.ports import FrameRead, Ms, Post
+from device.ports import FrameRead, Ms, Post, ReaderFailed
 from device.worker import Lost, Worker
 from wire.acta import Profile
-from wire.errors import OurFault
 
 SECONDS_MAX = 4.0
 """A frame's time. The reader gives up long before, so whoever takes that long hangs; and a press whose last look hangs
-still has its verdict before the camera is taken for dead (`LOOK_MS_MAX` less `SEARCH_MS_MAX`)."""
+still has its verdict before everything is taken for dead (`LOOK_MS_MAX` less `SEARCH_MS_MAX`, and a second for it)."""
 
 Request = tuple[NDArray[np.uint8], Ms]
 """A frame's luma plane, and the time of the press it was taken for."""
@@ -58,18 +58,24 @@ class ReaderApart:
         """
         self._worker.result()
 
-    def read(self, luma: NDArray[np.uint8], press: Ms) -> None:
+    def read(self, number: int, luma: NDArray[np.uint8], press: Ms) -> None:
         """Hands the frame over."""
-        self._thread.submit(self._answer, (luma, press))
+        self._thread.submit(self._answer, number, (luma, press))
 
     def close(self) -> None:
         """Ends the worker, once it has answered."""
         self._thread.shutdown(cancel_futures=True)
-        self._worker.result().end()
+        if self._worker.exception() is None:
+            self._worker.result().end()
 
-    def _answer(self, request: Request) -> None:
+    def _answer(self, number: int, request: Request) -> None:
         try:
             answer, _ = self._worker.result().ask(request)
-        except OurFault as error:  # no other could be started; perhaps for the next frame
-            answer = Lost(str(error))
-        self._post(FrameRead(lost=answer.why) if isinstance(answer, Lost) else answer)
+        # Whatever it is, nobody would ever ask this thread's future for it, and the frame would wait for its answer.
+        except Exception as error:  # noqa: BLE001
+            self._post(ReaderFailed(number, f"{type(error).__name__}: {error}"))
+            return
+        if isinstance(answer, Lost):
+            self._post(FrameRead(number, lost=answer.why))
+        else:
+            self._post(replace(answer, number=number))

@@ -14,6 +14,9 @@ from device.reader.why import why
 from wire.acta import Profile
 from wire.record import Quality
 
+SECONDS_MAX = 1.4
+"""A frame's time, alone and with those before it; what is begun within it ends within twice that on a small board."""
+
 FRAMES_MAX = 4
 """Frames kept of one press: together they are worth two stops of light, and 12 megapixels of each are 12 MB."""
 
@@ -24,6 +27,7 @@ class Eye:
     def __init__(self, profile: Profile, clock: Callable[[], float] = time.monotonic) -> None:
         """An eye for the actas of one election; `clock` gives seconds, for the reader's budget."""
         self._reader = Reader(Knowledge.of(profile), clock=clock)
+        self._clock = clock
         self._press: Ms | None = None
         self._unread: list[NDArray[np.uint8]] = []
 
@@ -31,14 +35,16 @@ class Eye:
         """Reads a frame taken for the press at that time."""
         if press != self._press:
             self._press, self._unread = press, []
+        began = self._clock()
         reading = self._reader.read(luma)
         if not reading.payloads:
             # Whoever hands frames over may want their memory back.
             self._unread = [*self._unread, luma.copy()][-FRAMES_MAX:]
-            reading = self._reader.fused(self._unread) or reading
+            left = SECONDS_MAX - (self._clock() - began)
+            reading = self._reader.fused(self._unread, left) or reading
         if reading.payloads:
             self._unread = []
-        return FrameRead(reading.payloads, certificate(luma, reading))
+        return FrameRead(payloads=reading.payloads, quality=certificate(luma, reading))
 
 
 def certificate(luma: NDArray[np.uint8], reading: Reading) -> Quality:

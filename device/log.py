@@ -16,6 +16,7 @@ class Event(Enum):
     CARD_BAD = Happening(ERROR, "keeping failed; the record is not kept: press again, change the card if it goes on")
     CAMERA_BAD = Happening(ERROR, "the camera failed or did not answer: check its ribbon, restart the unit")
     READER_LOST = Happening(WARNING, "the reader hung or died over a frame and was replaced; the search goes on")
+    READER_BAD = Happening(ERROR, "there is no reader, or it does not answer: restart the unit; memory may be short")
     SCANNED = Happening(INFO, "a scan ended; says with which signal, after how many milliseconds")
     REFUSED_PAYLOAD = Happening(WARNING, "a QR code is no acta of the profile; says why; a second press keeps it")
     KEPT = Happening(INFO, "a record is durable on the card; says its seq, and which step of the reader read it")

@@ -99,17 +99,29 @@ class FrameRead:
     """The reader's answer to a frame.
 
     Attributes:
+        number: the frame's.
         payloads: of the QR codes that were read, sorted.
         quality: how well the frame could be read.
         lost: how the reader was lost over it, in words; empty when it was not.
     """
 
+    number: int = 0
     payloads: tuple[str, ...] = ()
     quality: Quality = NOTHING_KNOWN
     lost: str = ""
 
 
-BodyEvent = ButtonPressed | FrameTaken | FrameRead | CameraFailed | LinkUp | LinkDown | Acknowledged | Delivered
+@dataclass(frozen=True, slots=True)
+class ReaderFailed:
+    """The reader's other answer to a frame: there is none any more, and no other can be started; why, in words."""
+
+    number: int
+    why: str
+
+
+BodyEvent = (
+    ButtonPressed | FrameTaken | FrameRead | ReaderFailed | CameraFailed | LinkUp | LinkDown | Acknowledged | Delivered
+)
 Post = Callable[[BodyEvent], None]
 
 
@@ -130,7 +142,7 @@ class FrameReader(Protocol):
     """Reads frames; where is its own affair.
 
     * `read` returns at once.
-    * Each frame is answered by exactly one `FrameRead`, in the order given.
+    * Each frame is answered by exactly one `FrameRead` or `ReaderFailed` with its number, in the order given.
     * A reader that hangs or dies over a frame is replaced, and the frame answered as unread, within 4 seconds.
     """
 
@@ -142,7 +154,7 @@ class FrameReader(Protocol):
         """
         ...
 
-    def read(self, luma: NDArray[np.uint8], press: Ms) -> None:
+    def read(self, number: int, luma: NDArray[np.uint8], press: Ms) -> None:
         """Reads a frame taken for the press at that time; frames of one press may be read together."""
         ...
 

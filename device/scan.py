@@ -19,8 +19,8 @@ Payloads = tuple[str, ...]
 SEARCH_MS_MAX = 4000
 """How long looks are repeated before the verdict is "again"."""
 
-LOOK_MS_MAX = 8000
-"""A camera that has not answered a look by then is a fault; nobody waits ten seconds for a verdict."""
+LOOK_MS_MAX = 9000
+"""A look not taken or not read by then is a fault; nobody waits ten seconds for a verdict."""
 
 VERDICT_MS = 2500
 """How long a verdict is shown; a new press never waits for it."""

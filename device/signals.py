@@ -98,7 +98,7 @@ class Signal(Enum):
         (Tone.LOW, Tone.LOW, Tone.MID),
     )
     FAULT = Pattern(
-        "fault: camera or card; the log says which",
+        "fault: camera, card or reader; the log says which",
         ((Lamp.AGAIN, Rhythm(1500, 500)),),
         (Tone.LOW, Tone.LOW, Tone.LOW, Tone.LOW, Tone.LOW),
     )

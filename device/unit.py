@@ -27,6 +27,7 @@ from device.ports import (
     LinkDown,
     LinkUp,
     Ms,
+    ReaderFailed,
 )
 from device.scan import (
     LOOK_MS_MAX,
@@ -56,7 +57,7 @@ from device.signals import Signal
 from device.store import CardError, Store
 from wire import note
 from wire.acta import Refusal
-from wire.errors import TheirFault
+from wire.errors import OurFault, TheirFault
 from wire.log import Log
 from wire.note import Signer
 from wire.receipt import Holding, Receipt, Refused
@@ -117,7 +118,8 @@ class Unit:
         self._reader = reader
         self._state: State = Starting()
         self._looks: deque[Ms] = deque()
-        self._frames: deque[tuple[Ms, Future[Prepared]]] = deque()
+        self._frames: dict[int, tuple[Ms, Future[Prepared]]] = {}
+        self._number = 0
         self._prepared: Future[Prepared] | None = None
         self._kept: set[frozenset[str]] = set()
         self._mesas: set[str] = set()
@@ -149,7 +151,12 @@ class Unit:
         Raises:
             OurFault: there is no reader.
         """
-        self._reader.ready()
+        try:
+            self._reader.ready()
+        except OurFault as error:
+            self._log(Event.READER_BAD, why=str(error))
+            self._body.indicator.show(Signal.FAULT)
+            raise
         self._connect_at = self._now()
         store, waiting = self.store, self.store.waiting_count(self._settings.receipts)
         self._log(Event.STARTED, unit=self._settings.unit, boot=store.boot, kept=store.count(), waiting=waiting)
@@ -168,8 +175,8 @@ class Unit:
     def close(self) -> None:
         """Ends in order; nothing is lost if it never gets to."""
         self._body.link.close()
-        self._reader.close()
         self.store.close()
+        self._reader.close()
         self._log(Event.STOPPED, unit=self._settings.unit)
 
     def handle(self, event: BodyEvent) -> None:
@@ -180,19 +187,24 @@ class Unit:
             case FrameTaken(frame):
                 if self._looks:  # else it is the answer to a look that was given up
                     press = self._looks.popleft()
-                    self._frames.append((press, self._keeper.prepare(frame)))
-                    self._reader.read(frame.luma, press)
-            case FrameRead(payloads, quality, lost):
+                    self._number += 1
+                    self._frames[self._number] = press, self._keeper.prepare(frame)
+                    self._reader.read(self._number, frame.luma, press)
+            case FrameRead(number, payloads, quality, lost):
                 if lost:
                     self._log(Event.READER_LOST, why=lost)
-                press, self._prepared = self._frames.popleft()
-                self._scan(self._judge(press, payloads, quality))
-                self._prepared = None  # nobody needs the photograph any more
+                if number in self._frames:  # it is kept with the photograph that it was read in, and no other
+                    press, self._prepared = self._frames.pop(number)
+                    self._scan(self._judge(press, payloads, quality))
+                    self._prepared = None  # nobody needs the photograph any more
+            case ReaderFailed(number, why):
+                self._log(Event.READER_BAD, why=why)
+                if number in self._frames:
+                    self._failed(self._frames.pop(number)[0])
             case CameraFailed(why):
-                if self._looks:
-                    self._looks.popleft()
                 self._log(Event.CAMERA_BAD, why=why)
-                self._scan(Failed(self._now()))
+                if self._looks:
+                    self._failed(self._looks.popleft())
             case LinkUp():
                 self._link_is_up(event)
             case LinkDown(why):
@@ -235,11 +247,18 @@ class Unit:
                     self._show_link()
                     self._offer()
 
+    def _failed(self, press: Ms) -> None:
+        """What was asked for a press failed; if it was an earlier one, this one's own answer is still to come."""
+        if not isinstance(self._state, Searching) or press == self._state.since:
+            self._scan(Failed(self._now()))
+
     def _log_scan(self, event: ScanEvent, signal: Signal) -> None:
         if isinstance(event, Pressed):
             self._pressed_at = event.at
         elif isinstance(event, Woke) and signal is Signal.FAULT:
-            self._log(Event.CAMERA_BAD, why=f"no answer within {LOOK_MS_MAX} ms")
+            silent = Event.READER_BAD if self._frames else Event.CAMERA_BAD
+            self._frames.clear()
+            self._log(silent, why=f"no answer within {LOOK_MS_MAX} ms")
         elif isinstance(self._state, Showing | Faulted):
             self._log(Event.SCANNED, signal=signal.word, ms=self._now() - self._pressed_at)
 
@@ -268,6 +287,9 @@ class Unit:
             place = self._keeper.keep(order.payloads, order.quality, order.doubt, [self._prepared])
         except CardError as error:
             self._log(Event.CARD_BAD, why=str(error))
+            return Failed(self._now())
+        except MemoryError:
+            self._log(Event.CARD_BAD, why="no memory left to seal the photograph in: press again")
             return Failed(self._now())
         self._log(Event.KEPT, seq=place.seq, step=order.quality.step)
         novelty = Novelty.DIFFERS if order.mesa in self._mesas else Novelty.FIRST

@@ -166,15 +166,22 @@ class Worker(Generic[Request, Answer]):
         # Forked, but not from us: from a process that loads modules and does nothing else, and so holds no lock and no
         # open file of ours.
         forking = multiprocessing.get_context("forkserver")
-        self._pipe, theirs = forking.Pipe()
-        self._process = forking.Process(
-            target=_serve,
-            args=(theirs, DupFd(self._shared_fd), self._make, self._seconds_max, self._bytes_max),
-            name="worker",
-            daemon=True,
-        )
-        with _interrupts_blocked(), _CHILDREN:
-            self._process.start()
+        try:
+            pipe, theirs = forking.Pipe()
+            process = forking.Process(
+                target=_serve,
+                args=(theirs, DupFd(self._shared_fd), self._make, self._seconds_max, self._bytes_max),
+                name="worker",
+                daemon=True,
+            )
+            with _interrupts_blocked(), _CHILDREN:
+                process.start()
+        except (
+            EOFError,
+            OSError,
+        ) as error:  # no memory, or no file left: what forks may die of it
+            raise OurFault(f"worker: cannot be started: {type(error).__name__}: {error}") from error
+        self._pipe, self._process = pipe, process
         theirs.close()  # else we would keep its end open ourselves and never see that it died
         try:
             if self._pipe.poll(START_SECONDS_MAX):

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,7 @@ from device.ports import (
     Link,
     Ms,
     Post,
+    ReaderFailed,
 )
 from device.signals import Signal
 from sim.clock import Schedule
@@ -101,7 +102,8 @@ class SimReader:
 
     The reader's clock stands still: no budget runs out, and a run can be replayed.
 
-    Its hand: `lose` makes it answer the next frames as lost.
+    Its hands: `lose` makes it answer the next frames as lost; while `is_gone` there is no reader; while `is_mute` it
+    does not answer, as no reader may.
     """
 
     def __init__(self, post: Post, profile: Profile) -> None:
@@ -110,14 +112,20 @@ class SimReader:
 
         self._eye = Eye(profile, lambda: 0.0)
         self._losing = 0
+        self.is_gone = False
+        self.is_mute = False
 
-    def read(self, luma: NDArray[np.uint8], press: Ms) -> None:
+    def read(self, number: int, luma: NDArray[np.uint8], press: Ms) -> None:
         """Reads the frame at once."""
-        if self._losing:
+        if self.is_gone:
+            self._post(ReaderFailed(number, "no memory for it"))
+        elif self._losing:
             self._losing -= 1
-            self._post(FrameRead(lost="nobody knows why"))
+            self._post(FrameRead(number, lost="nobody knows why"))
         else:
-            self._post(self._eye.see(luma, press))
+            read = replace(self._eye.see(luma, press), number=number)
+            if not self.is_mute:
+                self._post(read)
 
     def ready(self) -> None:
         """Is ready from the start."""

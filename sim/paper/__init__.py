@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from device.pictures import Unreadable, luma_of
 from sim.paper import roll, symbol
-from sim.paper.roll import DIGITS, POSITIONS, VENEZUELAN
+from sim.paper.roll import VENEZUELAN
 from sim.paper.sheet import (
     CODE_LEFT_MM,
     CODE_MM,
@@ -27,7 +27,6 @@ from sim.paper.sheet import (
     TRAY,
     WIDTH_MM,
     WIDTH_PX,
-    Point,
     Sheet,
 )
 from sim.paper.wear import Side, Wear, worn
@@ -36,18 +35,14 @@ __all__ = [
     "CODE_LEFT_MM",
     "CODE_MM",
     "CODE_TOP_MM",
-    "DIGITS",
-    "DOTS_PER_MM",
     "INK",
     "LENGTH_MM",
     "PAPER",
-    "POSITIONS",
     "PX_PER_MM",
     "TRAY",
     "VENEZUELAN",
     "WIDTH_MM",
     "WIDTH_PX",
-    "Point",
     "Sheet",
     "Side",
     "Wear",

@@ -27,7 +27,6 @@ GRID_PX = 8  # what varies slowly is worked out at every so many px, in wide pic
 WIDE_PX = 2000
 INK_LIGHT = 0.02  # what full ink gives back of the light
 GLARED = 0.3  # share of its contrast below which print counts as under glare
-WASHED = 250.0  # luma at which nothing is left
 SCAN_LENS_PX = 0.8  # sigma of the blur, chosen by the published crops (tests/sim/test_photo_fair.py)
 SCREEN_GAP = 0.35  # share of a screen's pixel that is dark, along each axis
 

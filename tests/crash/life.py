@@ -15,6 +15,7 @@ Each thing said is a line of words, the first of which is its kind:
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from enum import Enum
 from functools import cache, lru_cache
 from pathlib import Path
@@ -185,12 +186,12 @@ class _Reader(SimReader):
         self._inbox = post
         self._frame = b""
 
-    def read(self, luma: NDArray[np.uint8], press: Ms) -> None:
+    def read(self, number: int, luma: NDArray[np.uint8], press: Ms) -> None:
         self._frame = luma.tobytes()
         if self._frame in self._read:
-            self._inbox(self._read[self._frame])
+            self._inbox(replace(self._read[self._frame], number=number))
         else:
-            super().read(luma, press)
+            super().read(number, luma, press)
 
     def _remember(self, event: BodyEvent) -> None:
         assert isinstance(event, FrameRead)

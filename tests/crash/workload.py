@@ -12,6 +12,7 @@ import signal
 import stat
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -146,15 +147,17 @@ def weeks(days: Days) -> None:
     days.live(in_the_new_chain, signal.SIGKILL)
 
 
+def _keeping(days: Days, hub: SmallHub) -> None:
+    """Keeps some before and one after the hub had its say, and is killed."""
+    life = Life(days.card, days.say, hub)
+    _kept_by(life, 1, 2)
+    life.clock.run(OFFERED_MS)
+    _kept_by(life, 3)
+    _die()
+
+
 def spoiled(days: Days) -> None:
     """A card whose index and its log turn to rubbish between two lives."""
-
-    def keeping(hub: SmallHub) -> None:
-        life = Life(days.card, days.say, hub)
-        _kept_by(life, 1, 2)
-        life.clock.run(OFFERED_MS)
-        _kept_by(life, 3)
-        _die()
 
     def rebuilding(hub: SmallHub) -> None:
         days.say("spoiled")
@@ -163,23 +166,15 @@ def spoiled(days: Days) -> None:
                 file.write(b"rubbish " * 512)
                 file.flush()
                 os.fsync(file.fileno())
-        keeping(hub)
+        _keeping(days, hub)
 
-    days.live(keeping, signal.SIGKILL)
+    days.live(partial(_keeping, days), signal.SIGKILL)
     days.live(rebuilding, signal.SIGKILL)
 
 
 def evening(days: Days) -> None:
     """One life on an empty card, which is all that it takes to show what a missing guard costs."""
-
-    def keeping(hub: SmallHub) -> None:
-        life = Life(days.card, days.say, hub)
-        _kept_by(life, 1, 2)
-        life.clock.run(OFFERED_MS)
-        _kept_by(life, 3)
-        _die()
-
-    days.live(keeping, signal.SIGKILL)
+    days.live(partial(_keeping, days), signal.SIGKILL)
 
 
 def recovery(days: Days) -> None:

@@ -1,7 +1,7 @@
 """The eye: the certificate of a frame, and how its cause comes to the volunteer as a signal."""
 
 import random
-import time
+from functools import cache
 
 import numpy as np
 import pytest
@@ -13,11 +13,12 @@ from device.signals import Signal
 from sim import paper
 from sim.fleet import VERDICTS
 from sim.photo import Photograph, Shot, burst, shoot
+from tests.device.reader.plain import stopped
 from tests.device.world import VE, World
 from wire.profiles import named
 
 PRESS = 1000
-EYE = Eye(named(VE), clock=time.process_time)
+EYE = Eye(named(VE), stopped)
 SHEET = paper.draw(paper.random_payload(random.Random(5)), seed=5, length_mm=250)
 
 
@@ -67,21 +68,22 @@ def test_the_certificate_of_an_empty_tray_measures_nothing() -> None:
 DIM = 9.5
 
 
-def dim(frame: int) -> Photograph:
-    """A frame too dark to be read alone, of a sheet that lies still; the noise of each is its own."""
-    return burst(SHEET, Shot(camera="ov5647", dpmm=2.5, at=(0.3, 0.5), rotation_deg=90, dim_stops=DIM), 5, 4)[frame]
+@cache
+def dim() -> list[Photograph]:
+    """Frames too dark to be read alone, of a sheet that lies still; the noise of each is its own."""
+    return burst(SHEET, Shot(camera="ov5647", dpmm=2.5, window_px=400, rotation_deg=90, dim_stops=DIM), 5, 4)
 
 
 def test_frames_of_one_press_are_read_together_where_none_can_be_read_alone() -> None:
-    eye = Eye(named(VE), clock=time.process_time)
-    seen = [eye.see(dim(frame).luma, PRESS) for frame in range(4)]
+    eye = Eye(named(VE), stopped)
+    seen = [eye.see(frame.luma, PRESS) for frame in dim()]
     assert seen[0].payloads == ()
     assert any(each.payloads == (SHEET.payload,) and each.quality.step.startswith("mean of ") for each in seen)
 
 
 def test_a_new_press_begins_without_the_frames_of_the_one_before() -> None:
-    eye = Eye(named(VE), clock=time.process_time)
-    seen = [eye.see(dim(frame).luma, PRESS + frame) for frame in range(4)]
+    eye = Eye(named(VE), stopped)
+    seen = [eye.see(frame.luma, PRESS + turn) for turn, frame in enumerate(dim())]
     assert [each.payloads for each in seen] == [()] * 4
 
 

@@ -3,7 +3,6 @@
 import io
 import json
 import os
-import signal
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from device.reader import Reading
 from device.reading import FILE_BYTES_MAX, Outcome, file_reader, read_files
 from sim.paper import draw
 from sim.photo import photograph
+from tests.device.fates import meet
 
 BRAZILIAN = (
     "QRBU:1:1 VRQR:1.5 VRCH:20180830 ORIG:VOTA ORLC:LEG PROC:223 DTPL:20181007 PLEI:228 TURN:1 FASE:O UNFE:ZZ MUNI:"
@@ -24,7 +24,7 @@ BRAZILIAN = (
 
 
 def lines_of(
-    paths: Sequence[Path], make: Callable[[], Callable[[Path], Outcome]] = file_reader, seconds_max: float = 10.0
+    paths: Sequence[Path], make: Callable[[], Callable[[Path], Outcome]] = file_reader, seconds_max: float = 60.0
 ) -> tuple[int, list[dict[str, object]]]:
     out = io.StringIO()
     code = read_files(paths, out, make=make, seconds_max=seconds_max)
@@ -33,20 +33,8 @@ def lines_of(
 
 
 def fatal_reader() -> Callable[[Path], Outcome]:
-    return read_fatally
-
-
-def read_fatally(path: Path) -> Outcome:
     """What a decoder does at its worst, by the file's name."""
-    match path.name:
-        case "loops-for-ever":
-            while True:
-                pass
-        case "is-killed":
-            os.kill(os.getpid(), signal.SIGKILL)
-        case _:
-            pass
-    return Reading((path.name,), "test")
+    return lambda path: Reading((meet(path.name),), "test")
 
 
 @pytest.fixture
@@ -130,10 +118,10 @@ def test_several_codes_in_view_are_all_listed_and_none_is_chosen(tmp_path: Path)
 
 def test_a_lost_worker_costs_its_own_file_only() -> None:
     reasons = {
-        "loops-for-ever": "not read within 1 s, given up",
-        "is-killed": "the worker was lost over it (SIGKILL)",
+        "loops for ever": "not read within 1 s, given up",
+        "is killed": "the worker was lost over it (SIGKILL)",
     }
-    asked = [name for bad in reasons for name in (bad, f"after-{bad}")]
+    asked = [name for bad in reasons for name in (bad, f"after it {bad}")]
     code, lines = lines_of([Path(name) for name in asked], fatal_reader, seconds_max=1.0)
     assert code == 1
     assert [line["file"] for line in lines] == asked

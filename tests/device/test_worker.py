@@ -1,8 +1,6 @@
 """The worker: it answers, and whatever becomes of it costs one request."""
 
-import ctypes
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -16,37 +14,8 @@ import pytest
 from numpy.typing import NDArray
 
 from device.worker import SHARED_BYTES, Lost, Worker
+from tests.device.fates import fates, meet
 from wire.errors import OurFault
-
-
-def fates() -> Callable[[str], str]:
-    """An answering side to which each request says what becomes of it."""
-    return meet
-
-
-def meet(fate: str) -> str:
-    match fate:
-        case "loops for ever":
-            os.write(1, b"looping\n")
-            while True:
-                pass
-        case "segfaults":
-            ctypes.string_at(0)
-        case "is killed":
-            os.kill(os.getpid(), signal.SIGKILL)
-        case "exits":
-            os._exit(3)
-        case "eats memory":
-            bytes(3 * 2**30)
-        case "is interrupted":
-            os.kill(os.getpid(), signal.SIGINT)
-        case "names its process":
-            return str(os.getpid())
-        case "tells the limit of its core file":
-            return str(resource.getrlimit(resource.RLIMIT_CORE)[0])
-        case _:
-            pass
-    return fate
 
 
 class Counter:
@@ -177,7 +146,10 @@ def test_a_worker_that_could_not_be_replaced_is_when_it_can_be_again(tmp_path: P
 
 
 def test_a_worker_does_not_outlive_a_killed_program_for_long() -> None:
-    program = f"import {__name__} as here; here.Worker(here.fates, 2.0).ask('loops for ever')"
+    program = (
+        "from device.worker import Worker; from tests.device.fates import fates; "
+        "Worker(fates, 1.0).ask('loops for ever')"
+    )
     root = Path(__file__).parents[2]
     with subprocess.Popen([sys.executable, "-c", program], cwd=root, stdout=subprocess.PIPE) as asking:
         assert asking.stdout

@@ -82,7 +82,7 @@ def test_a_fifth_of_the_width_may_be_lost_and_3_modules_in_100_wrong(
     side: str, told: bool, knowledge: Knowledge | None
 ) -> None:
     rng, chance = np.random.default_rng(20), random.Random(side)
-    for _ in range(5):
+    for _ in range(3):
         payload = some_payload(chance)
         lost = edge(49, side, 0.2)
         soft = np.where(lost, np.float32(-1), noisy(printed(payload), 0.03, rng))

@@ -5,7 +5,7 @@ the test's time limit; in the field by the worker's.
 """
 
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import cache, partial
 from time import process_time
 
 import numpy as np
@@ -20,8 +20,8 @@ from wire.profiles import named
 
 Luma = NDArray[np.uint8]
 
-# The reader's own deadline of 0.9 s and the step under way when it passed: 1.9 s at the worst here, on one core that is
-# shared; five times as much on a slower machine.
+# The reader's own deadline of 0.9 s and the step under way when it passed are 1.1 s at the worst here; the rest is for
+# slower machines.
 SECONDS_MAX = 10.0
 
 PAYLOAD = random_acta(np.random.default_rng(28), 108)
@@ -103,8 +103,8 @@ WITHOUT: dict[str, Callable[[], Luma]] = {
     "rings": lambda: rings(901, 5),
     "rings of one pixel": lambda: rings(901, 1),
     "rows of rings": lambda: np.tile(rings(45, 5), (16, 16)),
-    **{f"chequers of {px} px": partial(chequers, 900, 1200, px) for px in (1, 2, 3, 4, 7, 12, 40, 200)},
-    **{f"stripes of {px} px": partial(stripes, px) for px in (1, 2, 3, 5, 11)},
+    **{f"chequers of {px} px": partial(chequers, 900, 1200, px) for px in (1, 3, 12, 200)},
+    **{f"stripes of {px} px": partial(stripes, px) for px in (1, 3, 11)},
 }
 
 
@@ -120,10 +120,17 @@ def test_a_wide_quiet_zone_hides_no_code(reader: Reader) -> None:
     assert soon(reader, plane) == (PAYLOAD,)
 
 
-def test_a_sheet_of_a_hundred_codes_is_read_or_given_up_soon(reader: Reader) -> None:
+@cache
+def hundred() -> tuple[Luma, frozenset[str]]:
+    """A sheet of a hundred codes, and what they hold."""
     contents = [random_acta(np.random.default_rng(number), 108) for number in range(100)]
     rows = [np.hstack([drawn(content) for content in contents[row : row + 10]]) for row in range(0, 100, 10)]
-    assert set(soon(reader, np.vstack(rows))) <= set(contents)
+    return np.vstack(rows), frozenset(contents)
+
+
+def test_a_sheet_of_a_hundred_codes_is_read_or_given_up_soon(reader: Reader) -> None:
+    luma, contents = hundred()
+    assert set(soon(reader, luma)) <= contents
 
 
 def test_a_hundred_codes_that_say_nothing_take_no_longer(reader: Reader) -> None:
@@ -204,7 +211,7 @@ def changed(luma: Luma, change: Change) -> Luma:
     return new
 
 
-@settings(max_examples=settings().max_examples // 8)
+@settings(max_examples=settings().max_examples // 10)
 @given(changes)
 def test_a_code_changed_anyhow_is_read_right_or_not_at_all_and_soon(todo: list[Change]) -> None:
     luma = drawn()
