@@ -254,6 +254,8 @@ def read_archive(
     Raises:
         OurFault: the CSV file cannot be used; the profile is not known; no worker can be started.
     """
+    if profile_id != ANY:
+        named(profile_id)
     with open_rows(out) as rows, _asked_to_stop() as stop:
         entries = list(walk(paths, out))
         archive = Archive(profile_id, entries)

@@ -15,7 +15,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
-from typing import BinaryIO
 
 from device.reader import Reading
 from wire.errors import OurFault
@@ -69,7 +68,7 @@ def open_rows(path: Path) -> "Iterator[Rows]":
         OurFault: the file cannot be opened; another run has it; or it holds something else, and is left as it is.
     """
     try:
-        file = path.open("ab+")
+        file = path.open("ab+", buffering=0)  # what a full disk did not take must not be tried again at the end
     except OSError as error:
         raise OurFault(f"{path}: cannot be opened: {error.strerror}; name another file") from error
     with file:
@@ -87,10 +86,10 @@ def open_rows(path: Path) -> "Iterator[Rows]":
         whole = there.rfind(b"\n") + 1
         if whole < len(there):
             file.truncate(whole)
-        if whole == 0:
-            file.write(header)
         rows = Rows(path, file)
         try:
+            if whole == 0:
+                rows.write(header)
             yield rows
         finally:
             rows.sync()
@@ -99,7 +98,7 @@ def open_rows(path: Path) -> "Iterator[Rows]":
 class Rows:
     """The rows in an open file."""
 
-    def __init__(self, path: Path, file: BinaryIO) -> None:
+    def __init__(self, path: Path, file: io.FileIO) -> None:
         self._path = path
         self._file = file
         self._synced = time.monotonic()
@@ -124,19 +123,28 @@ class Rows:
         Raises:
             OurFault: the disk does not take it.
         """
+        self.write(_line(row).encode())
+        if time.monotonic() - self._synced >= SYNC_SECONDS:
+            self.sync()
+
+    def write(self, line: bytes) -> None:
+        """Adds a line as it is; raises as `append` does."""
         try:
-            self._file.write(_line(row).encode())
-            self._file.flush()
-            if time.monotonic() - self._synced >= SYNC_SECONDS:
-                self.sync()
+            while line:
+                line = line[self._file.write(line) :]
         except OSError as error:
-            raise OurFault(f"{self._path}: cannot be written: {error.strerror}; the same command goes on") from error
+            raise self._refused(error) from error
 
     def sync(self) -> None:
-        """Waits until the disk has all rows."""
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        """Waits until the disk has all rows; raises as `append` does."""
+        try:
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise self._refused(error) from error
         self._synced = time.monotonic()
+
+    def _refused(self, error: OSError) -> OurFault:
+        return OurFault(f"{self._path}: cannot be written: {error.strerror}; make room, and the same command goes on")
 
 
 def _line(row: Row) -> str:

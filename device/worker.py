@@ -126,7 +126,9 @@ class Worker(Generic[Request, Answer]):
             self._send(request)
             if self._pipe.poll(self._seconds_max):
                 answer: Answer | Lost = self._pipe.recv()
-                return answer, time.monotonic() - began
+                seconds = time.monotonic() - began
+                self._shared.madvise(mmap.MADV_REMOVE)  # its memory goes back, and with it what is on the picture
+                return answer, seconds
             self._kill()
             lost = Lost(f"not read within {self._seconds_max:g} s, given up")
         except _NOBODY_THERE:

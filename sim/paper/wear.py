@@ -161,8 +161,9 @@ class _Wearing:
         dots = -(-self._shape[1] // px)
         lost = np.zeros(dots, np.float32)
         while np.count_nonzero(lost) < share * dots:
-            first = rng.integers(-3, dots)
-            lost[max(first, 0) : first + rng.integers(1, 5)] = rng.uniform(least, most)
+            first, taken = int(rng.integers(-3, dots)), rng.uniform(least, most)
+            beyond = first + int(rng.integers(1, 5))
+            lost[max(first, 0) : max(beyond, 0)] = taken
         self._bleach(lost.repeat(px)[None, : self._shape[1]])
 
     def fade(self, share: float) -> None:

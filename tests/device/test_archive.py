@@ -489,7 +489,9 @@ def test_a_disk_that_takes_no_more_is_told_and_the_rows_before_stay(tmp_path: Pa
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     with open_rows(out) as table:
         resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
-        with pytest.raises(OurFault, match="cannot be written: File too large; the same command goes on"):
+        with pytest.raises(
+            OurFault, match="cannot be written: File too large; make room, and the same command goes on"
+        ):
             fill(table)
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     with open_rows(out) as table:

@@ -235,3 +235,13 @@ def test_a_sheet_without_a_code_wears_where_an_acta_has_its_own() -> None:
 def test_impossible_wear_is_refused(wrong: dict[str, float], why: str) -> None:
     with pytest.raises(ValueError, match=why):
         Wear(**wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("kind", ["missing", "weak"])
+def test_no_streak_is_wider_than_four_dots_whatever_the_seed(kind: str) -> None:
+    """Seed 11 once struck the whole sheet, for a streak that began left of it."""
+    plain = draw(random_payload(random.Random(1)), length_mm=90)
+    for seed in range(40):
+        struck = worn(plain, Wear(**{kind: 0.02}), seed)  # type: ignore[arg-type]
+        lighter = (struck.luma > plain.luma).any(axis=0)
+        assert lighter.mean() < 0.06, seed
