@@ -17,7 +17,7 @@ demo: .venv/stamp ## watch units, a broker and a hub carry actas to their totals
 	@$(BIN)/testigo-sim demo
 
 test: check ## run every check, then every test but the hunts
-	@.ci/apt mosquitto postgresql openssl strace
+	@.ci/apt mosquitto postgresql openssl strace iproute2 e2fsprogs
 	$(BIN)/pytest
 
 check: .venv/stamp ## lint, formatting, types and import contracts
@@ -33,7 +33,7 @@ bench: .venv/peers/stamp ## measure, beside the nearest peer
 	$(BIN)/python -m bench
 
 hunt: .venv/stamp ## look for rare faults: the hunts, and each property on twenty times the examples
-	@.ci/apt mosquitto postgresql openssl strace
+	@.ci/apt mosquitto postgresql openssl strace iproute2 e2fsprogs
 	HYPOTHESIS_PROFILE=hunt $(BIN)/pytest -m "hunt or hypothesis" -o timeout=3600
 
 docs: .venv/stamp ## redraw the pages that are made from the code

@@ -30,6 +30,7 @@ from wire.profiles import named
 
 BLOCK = 500  # pictures between two lines of the file
 SECONDS_MAX = 30.0  # ten times what the reader may ever take, even where the machine is busy
+BYTES_MAX = 2**30  # ten times what any of these pictures takes
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +144,7 @@ def tally(seeds: range, jobs: int, keep: Path | None = None) -> Iterator[tuple[r
             yield block, done[block]
     workers: SimpleQueue[Worker[int, Trial]] = SimpleQueue()
     for _ in range(jobs):
-        workers.put(Worker(Trying, SECONDS_MAX))
+        workers.put(Worker(Trying, [Trial], seconds_max=SECONDS_MAX, bytes_max=BYTES_MAX))
 
     def tried(block: range) -> tuple[range, Tallies]:
         worker = workers.get()

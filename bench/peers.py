@@ -23,6 +23,7 @@ from wire.errors import OurFault
 FOLDER = Path(sys.prefix) / "peers"
 SECONDS_MAX = 20.0
 """A picture's time: ten times what any of them takes over 12 megapixels without hanging."""
+BYTES_MAX = 2 * 2**30
 
 Luma = NDArray[np.uint8]
 Read = Callable[[Luma], set[bytes]]
@@ -59,7 +60,9 @@ class Peer:
             OurFault: it is not installed, and why.
         """
         self.name = name
-        self._worker: Worker[Luma, Answer | Missing] = Worker(partial(_Answering, make, folder), SECONDS_MAX)
+        self._worker: Worker[Luma, Answer | Missing] = Worker(
+            partial(_Answering, make, folder), [Answer, Missing], seconds_max=SECONDS_MAX, bytes_max=BYTES_MAX
+        )
         first, _ = self._worker.ask(np.full((64, 64), 255, np.uint8))
         if isinstance(first, Missing):
             self.close()

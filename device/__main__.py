@@ -3,6 +3,7 @@
 import argparse
 import os
 import sys
+import time
 from pathlib import Path
 
 from wire.errors import TestigoError
@@ -12,6 +13,9 @@ def main(arguments: list[str] | None = None) -> int:
     """Runs `testigo-unit`; returns its exit status."""
     parser = argparse.ArgumentParser(prog="testigo-unit", description="The firmware of a testigo scanner unit.")
     parser.add_argument("--settings", type=Path, metavar="FILE", help="run the unit with these settings")
+    # Without a default of its own, --settings behind the command does not undo the one before it.
+    common = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
+    common.add_argument("--settings", type=Path, metavar="FILE", help="the unit's settings (docs/settings.md)")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     read = commands.add_parser(
         "read",
@@ -22,12 +26,19 @@ def main(arguments: list[str] | None = None) -> int:
     read.add_argument("--csv", type=Path, metavar="OUT", help="write one row a picture; said again, it goes on")
     read.add_argument("--jobs", type=int, metavar="N", dest="workers", help="with --csv: so many at once (a core each)")
     read.add_argument("--profile", metavar="ID", help="with --csv: the election, or 'any' (ve-2024-presidential)")
+    commands.add_parser(
+        "purge",
+        parents=[common],
+        help="remove from the card all that enough hubs have receipted, now; the unit must be stopped",
+    )
     options = parser.parse_args(arguments)
     try:
         if options.command == "read":
             return _read(read, options)
         if options.settings is None:
             parser.error("say --settings FILE to run the unit, or: read FILE...")
+        if options.command == "purge":
+            return _purge(options.settings)
         _run(options.settings)
     except TestigoError as error:
         print(f"testigo-unit: {error}", file=sys.stderr)
@@ -36,11 +47,11 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _read(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
+    from device.worker import warm
+
     if options.csv is None:
         if options.workers is not None or options.profile is not None:
             parser.error("--jobs and --profile go with --csv OUT")
-        from device.worker import warm
-
         warm("device.reader")
         from device.reading import read_files
 
@@ -48,8 +59,6 @@ def _read(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
     workers = len(os.sched_getaffinity(0)) if options.workers is None else options.workers
     if workers < 1:
         parser.error(f"--jobs is {workers}; at least 1 must read")
-    from device.worker import warm
-
     warm("device.eye")
     from rich.console import Console
 
@@ -59,6 +68,16 @@ def _read(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
     return read_archive(
         options.files, options.csv, profile_id=profile_id, workers=workers, console=Console(stderr=True)
     )
+
+
+def _purge(path: Path) -> int:
+    from device.purge import purge
+    from device.settings import read
+    from hardware.board import card_of
+
+    settings = read(path)
+    print(purge(settings, card_of(settings), int(time.time())))
+    return 0
 
 
 def _run(path: Path) -> None:

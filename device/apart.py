@@ -11,12 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from device.ports import FrameRead, Ms, Post, ReaderFailed
-from device.worker import Lost, Worker
+from device.worker import Lost, Worker, share_of_memory
 from wire.acta import Profile
 
 SECONDS_MAX = 4.0
 """A frame's time. The reader gives up long before, so whoever takes that long hangs; and a press whose last look hangs
 still has its verdict before everything is taken for dead (`LOOK_MS_MAX` less `SEARCH_MS_MAX`, and a second for it)."""
+
+# Frames of 12 megapixels, four of a press and the noisiest there are, take 254 MiB of addresses here; each further core
+# 64 MiB for what OpenCV does on it. On a board of 512 MB that is nearly all there is; on larger ones half is plenty.
+BYTES_MIN = 448 * 2**20
 
 Request = tuple[NDArray[np.uint8], Ms]
 """A frame's luma plane, and the time of the press it was taken for."""
@@ -46,9 +50,13 @@ class ReaderApart:
         seconds_max: float = SECONDS_MAX,
     ) -> None:
         self._post = post
+        self._closed = False
+        self._worker = Worker(
+            make, [FrameRead], seconds_max=seconds_max, bytes_max=share_of_memory(1 / 2, at_least=BYTES_MIN)
+        )
         # One thread asks; its first task is to start the worker, while the firmware looks at its card.
         self._thread = ThreadPoolExecutor(1, "reader")
-        self._worker = self._thread.submit(Worker[Request, FrameRead], make, seconds_max)
+        self._started = self._thread.submit(self._worker.start)
 
     def ready(self) -> None:
         """Waits for the worker.
@@ -56,26 +64,26 @@ class ReaderApart:
         Raises:
             OurFault: it cannot be started.
         """
-        self._worker.result()
+        self._started.result()
 
     def read(self, number: int, luma: NDArray[np.uint8], press: Ms) -> None:
         """Hands the frame over."""
         self._thread.submit(self._answer, number, (luma, press))
 
     def close(self) -> None:
-        """Ends the worker, once it has answered."""
+        """Ends the worker, whatever it is at."""
+        self._closed = True
+        self._worker.end()
         self._thread.shutdown(cancel_futures=True)
-        if self._worker.exception() is None:
-            self._worker.result().end()
 
     def _answer(self, number: int, request: Request) -> None:
+        answered: FrameRead | ReaderFailed
         try:
-            answer, _ = self._worker.result().ask(request)
+            answer, _ = self._worker.ask(request)
+            answered = FrameRead(lost=answer.why) if isinstance(answer, Lost) else answer
+            answered = replace(answered, number=number)
         # Whatever it is, nobody would ever ask this thread's future for it, and the frame would wait for its answer.
         except Exception as error:  # noqa: BLE001
-            self._post(ReaderFailed(number, f"{type(error).__name__}: {error}"))
-            return
-        if isinstance(answer, Lost):
-            self._post(FrameRead(number, lost=answer.why))
-        else:
-            self._post(replace(answer, number=number))
+            answered = ReaderFailed(number, f"{type(error).__name__}: {error}")
+        if not self._closed:
+            self._post(answered)

@@ -10,6 +10,7 @@ import queue
 import signal
 import stat
 import threading
+import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -17,18 +18,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, get_args
+from urllib.parse import unquote_to_bytes
 
 import cv2
 from rich.console import Console
 
-from device.eye import certificate
-from device.pictures import Unreadable, looks_like_picture, luma_of, pages_of
+from device.cause import Cause
+from device.eye import certified
+from device.pictures import ZIP, Unreadable, looks_like_picture, luma_of, pages_of
 from device.progress import Shown, Tally
 from device.reader import Knowledge, Reader, Reading
-from device.reading import SECONDS_MAX, content_of
+from device.reading import PICTURE_BYTES, SECONDS_MAX, content_of
 from device.rows import QUALITY, READING, Row, cell, open_rows
-from device.worker import Lost, Worker
+from device.worker import Lost, Worker, share_of_memory
 from wire.acta import Acta, Incomplete, Refusal
 from wire.errors import OurFault
 from wire.profiles import named
@@ -73,7 +76,9 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class NoPicture:
-    """A file that neither its name nor its beginning calls a picture."""
+    """A file that neither its name nor its beginning calls a picture; and in words why not."""
+
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,15 +109,17 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A picture that was decoded, its size in pixels, what could be read in it and how well."""
+    """A picture that was decoded, its size in pixels, what was read in it and how well; or where certifying failed."""
 
     width: int
     height: int
     reading: Reading
     quality: Quality
+    uncertified: str = ""
 
 
 Answer = NoPicture | Identity | Seen | Unreadable
+ANSWERS = get_args(Answer)
 Answered = Future[tuple[Answer | Lost, float]]
 Ask = Callable[[Entry | Page], Answered]
 
@@ -142,7 +149,9 @@ class Looker:
         # The file of the last page: the next is mostly of the same, which may be half a gigabyte.
         self._held = b""
         self._stamp: tuple[int, ...] = ()
-        self._reader = Reader(None if profile_id == ANY else Knowledge.of(named(profile_id)))
+        # Its budget is the processor's time: nobody waits, and a busy machine should not read less.
+        knowledge = None if profile_id == ANY else Knowledge.of(named(profile_id))
+        self._reader = Reader(knowledge, clock=time.process_time)
 
     def __call__(self, request: Entry | Page) -> Answer:
         """The identity of an entry; or what is seen in a page."""
@@ -164,7 +173,7 @@ class Looker:
             return luma
         height, width = luma.shape
         reading = self._reader.read(luma)
-        return Seen(width, height, reading, certificate(luma, reading))
+        return Seen(width, height, reading, *certified(luma, reading))
 
 
 def identity_of(entry: Entry) -> Identity | NoPicture | Unreadable:
@@ -173,8 +182,11 @@ def identity_of(entry: Entry) -> Identity | NoPicture | Unreadable:
     try:
         if not entry.asked_for and path.suffix.lower() not in SUFFIXES:
             with path.open("rb") as file:
-                if not looks_like_picture(file.read(1024)):
-                    return NoPicture()
+                beginning = file.read(1024)
+            if path.suffix.lower() == ".zip":  # it may hold a thousand scans
+                return Unreadable(ZIP)
+            if not looks_like_picture(beginning):
+                return NoPicture("no picture, by its name and by how it begins" if beginning else "empty file")
         stamp = _stamp(path)
     except OSError as error:
         return Unreadable(f"file cannot be opened: {error.strerror}")
@@ -252,7 +264,8 @@ def read_archive(
         The exit code: 0 if the code of every picture was read, 1 if not, 130 if Ctrl-C ended it.
 
     Raises:
-        OurFault: the CSV file cannot be used; the profile is not known; no worker can be started.
+        OurFault: there is nothing at one of the paths; the CSV file cannot be used; the profile is not known; no worker
+            can be started.
     """
     if profile_id != ANY:
         named(profile_id)
@@ -261,6 +274,9 @@ def read_archive(
         archive = Archive(profile_id, entries)
         for row in rows:
             archive.take(row)
+        for path in paths:
+            if archive.knows_nothing_of(path):
+                raise OurFault(f"{path}: there is no such file or folder; nothing was read, say the path again")
         with (
             _crew(partial(make, profile_id), workers, seconds_max) as ask,
             Shown(console, archive.tally, len(entries)) as shown,
@@ -283,6 +299,7 @@ class Archive:
         self._profile = None if profile_id == ANY else named(profile_id)
         self._entries = entries
         self._walked = {_file(entry) for entry in entries}
+        self._files: set[str] = set()  # that have a row
         # Of each page of a file, the picture's SHA-256; of a file that could not be looked into, the state of its row.
         self._known: dict[tuple[str, str], str] = {}
         # Of each picture, by SHA-256 and page: its first row; and how many of its rows name a file that is gone.
@@ -304,15 +321,22 @@ class Archive:
                 f"say the same again, or name another file"
             )
         picture = row["sha256"], row["page"]
+        self._files.add(row["file"])
         self._known[row["file"], row["page"]] = row["sha256"] or row["state"]
         if row["sha256"]:
             self._first.setdefault(picture, row)
-            self._gone[picture] += row["file"] not in self._walked
+            self._gone[picture] += row["file"] not in self._walked and not os.path.lexists(
+                unquote_to_bytes(row["file"])
+            )
         if row["payload"]:
             self._payloads.setdefault(row["payload"], _place(row))
         if row["mesa"]:
             self._mesas.setdefault(row["mesa"], (row["payload"], _place(row)))
         self.tally.take(row)
+
+    def knows_nothing_of(self, path: Path) -> bool:
+        """Whether nothing is there, and nothing was: no row tells of it. What was there may come back."""
+        return not os.path.lexists(path) and cell(os.fsencode(path)) not in self._files
 
     def read(self, ask: Ask, stop: threading.Event, depth: int) -> Iterator[tuple[Row | None, int]]:
         """The rows that lack, in the order of the walk, each with how many files are done with it, 0 or 1.
@@ -347,8 +371,8 @@ class Archive:
             match looking.result()[0]:
                 case Identity() as identity:
                     yield from self._pages(entry, identity, ask)
-                case NoPicture():
-                    yield self._unread(entry, "passed over", "no picture, by its name and by how it begins")
+                case NoPicture(why):
+                    yield self._unread(entry, "passed over", why)
                 case Unreadable(why):
                     yield self._unread(entry, "unopened", why)
                 case Lost(why):
@@ -404,11 +428,13 @@ class Archive:
                 row |= {"state": "broken", "why": why}
             case Lost(why):
                 row |= {"state": "lost", "why": why}
-            case Seen(width, height, reading, quality):
+            case Seen(width, height, reading, quality, uncertified):
                 row |= {"width": str(width), "height": str(height), "codes": str(len(reading.payloads))}
-                row |= {name: measure(getattr(reading, name)) for name in READING}
-                row |= {name: measure(getattr(quality, name)) for name in QUALITY}
+                row |= _measured(reading, quality)
                 row |= self._checked(reading.payloads)
+                if uncertified:
+                    known = [row["why"]] if row.get("why") else []
+                    row["why"] = "; ".join([*known, f"how well it could be read is not known: failed at {uncertified}"])
             case Identity() | NoPicture():
                 raise AssertionError("the worker answered with an identity where it was asked for a picture")
 
@@ -437,6 +463,21 @@ class Archive:
         first, place = self._mesas.get(mesa, (payload, ""))
         if mesa and first != payload:
             row["conflict"] = place
+
+
+def _measured(reading: Reading, quality: Quality) -> Row:
+    """What was measured: of what was not the cell is empty, and nothing is made of it."""
+    cells = {name: measure(getattr(reading, name)) for name in READING}
+    cells |= {name: measure(getattr(quality, name)) for name in QUALITY}
+    if not reading.payloads:
+        cells |= dict.fromkeys(("erasures", "assumed", "margin"), "")
+    if not reading.px_per_module:
+        cells["px_per_module"] = ""
+    if not quality.pitch:
+        cells |= dict.fromkeys(("blur", "contrast", "glare", "light", "pitch"), "")
+        # The whole of a scan does not say what the whole of a photograph does: a dark rim is no tray, nor white glare.
+        cells["cause"] = quality.cause and Cause.NO_CODE.value
+    return cells
 
 
 def measure(value: object) -> str:
@@ -475,6 +516,7 @@ def _ahead(items: Iterable[Item], depth: int) -> Iterator[Item]:
 def _crew(make: Callable[[], Callable[[Entry | Page], Answer]], count: int, seconds_max: float) -> Iterator[Ask]:
     """So many workers, and what gives a request to the first that is idle."""
     idle: queue.SimpleQueue[Worker[Entry | Page, Answer]] = queue.SimpleQueue()
+    bytes_max = share_of_memory(1 / 2 / count, at_least=PICTURE_BYTES)
 
     def answered(request: Entry | Page) -> tuple[Answer | Lost, float]:
         worker = idle.get()
@@ -485,8 +527,8 @@ def _crew(make: Callable[[], Callable[[Entry | Page], Answer]], count: int, seco
 
     with ThreadPoolExecutor(count) as pool:
         try:
-            for worker in pool.map(lambda _: Worker(make, seconds_max), range(count)):
-                idle.put(worker)
+            for _ in range(count):
+                idle.put(Worker(make, ANSWERS, seconds_max=seconds_max, bytes_max=bytes_max))
             yield lambda request: pool.submit(answered, request)
         finally:
             pool.shutdown(cancel_futures=True)

@@ -7,12 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from device.cause import Cause
+from device.memory import where
 from device.ports import FrameRead, Ms
 from device.reader import Knowledge, Reader, Reading
 from device.reader.measure import MODULES, Measures, measure
 from device.reader.why import why
 from wire.acta import Profile
-from wire.record import Quality
+from wire.record import NOTHING_KNOWN, Quality
 
 SECONDS_MAX = 1.4
 """A frame's time, alone and with those before it; what is begun within it ends within twice that on a small board."""
@@ -44,7 +45,19 @@ class Eye:
             reading = self._reader.fused(self._unread, left) or reading
         if reading.payloads:
             self._unread = []
-        return FrameRead(payloads=reading.payloads, quality=certificate(luma, reading))
+        quality, uncertified = certified(luma, reading)
+        return FrameRead(payloads=reading.payloads, quality=quality, uncertified=uncertified)
+
+
+def certified(luma: NDArray[np.uint8], reading: Reading) -> tuple[Quality, str]:
+    """The certificate, and an empty string; or nothing known, and where making it failed.
+
+    It serves the reading: what was read is kept, whatever becomes of it.
+    """
+    try:
+        return certificate(luma, reading), ""
+    except Exception as error:  # noqa: BLE001  a fault of ours that we do not know, over somebody's acta
+        return NOTHING_KNOWN, where(error)
 
 
 def certificate(luma: NDArray[np.uint8], reading: Reading) -> Quality:
@@ -59,9 +72,7 @@ def certificate(luma: NDArray[np.uint8], reading: Reading) -> Quality:
         hindered = why(luma, corners)
         return _quality(reading, hindered.measures, hindered.cause)
     assert corners is not None, "what was read has a place"
-    side = float(np.linalg.norm(corners - np.roll(corners, 1, axis=0), axis=1).mean())
-    modules = round(side / reading.px_per_module) if reading.px_per_module else MODULES
-    return _quality(reading, measure(luma, corners, modules), Cause.NOTHING)
+    return _quality(reading, measure(luma, corners, reading.modules or MODULES), Cause.NOTHING)
 
 
 def _quality(reading: Reading, seen: Measures | None, cause: Cause) -> Quality:
@@ -69,6 +80,7 @@ def _quality(reading: Reading, seen: Measures | None, cause: Cause) -> Quality:
         "assumed": reading.assumed,
         "erasures": reading.erasures,
         "margin": round(100 * min(max(reading.margin, 0.0), 1.0)),
+        "unread": reading.unread,
     }
     if seen is None:
         return Quality(cause=cause.value, step=reading.how, **read)

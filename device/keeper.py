@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 from device.dates import utc
 from device.ports import Clock, Frame
-from device.store import Place, Store
+from device.store import CardError, Place, Store
 from wire import note
-from wire.envelope import Envelope, Sealed, context, join
+from wire.envelope import PICTURE_BYTES_MAX, SEALED_BYTES_MAX, Envelope, Sealed, context, join
 from wire.note import Note, Signer
 from wire.record import PARTS_MAX, Mode, Picture, Quality, Record
-from wire.seal import Recipient, seal, sealing
+from wire.seal import Recipient, seal
 
 PAYLOADS_CHARACTERS_MAX = 10000
 """What fits a note even where JSON writes six bytes for each (a control character); thrice the longest sheet known."""
@@ -26,14 +26,14 @@ class Prepared:
         frame: the frame it is of.
         context: where it opens.
         photograph: what the record says of it.
-        pieces: the sealed bytes.
+        sealed: the sealed bytes.
         named: their hash and size.
     """
 
     frame: Frame
     context: bytes
     photograph: Picture
-    pieces: tuple[bytes, ...]
+    sealed: bytes
     named: Sealed
 
 
@@ -99,11 +99,12 @@ class Keeper:
             doubt = f"{len(payloads)} QR codes of {size} characters do not fit a record: see the picture"
             payloads = ()
         self.store.recover()
+        self.store.reserve(sum(frame.result().named.size for frame in frames) + SEALED_BYTES_MAX)
         place, unit = self.store.place(), self._signer.verifier.name
         photographs = [
             self._at(self._context(place, f"picture/{number}"), frame.result()) for number, frame in enumerate(frames)
         ]
-        writing = [self.store.write(picture.pieces, number) for number, picture in enumerate(photographs)]
+        writing = [self.store.write(picture.sealed, number) for number, picture in enumerate(photographs)]
         record = Record(
             after=self.store.last_receipt(),
             boot=self.store.boot,
@@ -136,12 +137,13 @@ class Keeper:
         return place
 
     def _prepare(self, frame: Frame, bound: bytes) -> Prepared:
-        pieces = tuple(sealing(frame.picture, self._recipients, bound))
-        digest = hashlib.sha256()
-        for piece in pieces:
-            digest.update(piece)
-        picture = Picture(frame.media, hashlib.sha256(frame.picture).hexdigest(), len(frame.picture))
-        return Prepared(frame, bound, picture, pieces, Sealed(digest.hexdigest(), sum(map(len, pieces))))
+        sealed = seal(frame.picture, self._recipients, bound)
+        if len(sealed) > PICTURE_BYTES_MAX:
+            raise CardError(
+                f"photograph: {len(sealed)} bytes sealed, at most {PICTURE_BYTES_MAX} are kept: take smaller ones"
+            )
+        photograph = Picture(frame.media, hashlib.sha256(frame.picture).hexdigest(), len(frame.picture))
+        return Prepared(frame, bound, photograph, sealed, Sealed.of(sealed))
 
     def _at(self, bound: bytes, prepared: Prepared) -> Prepared:
         """The same for this place: the chain may have gone on, or ended, since it was prepared."""

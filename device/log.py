@@ -12,19 +12,43 @@ class Event(Enum):
 
     STARTED = Happening(INFO, "the firmware is ready; says what the card holds")
     STOPPED = Happening(INFO, "the firmware was asked to end, and has")
+    CRASHED = Happening(
+        ERROR, "the firmware failed, and ends to be started anew; says where, never with what in hand: report it"
+    )
     CARD_REPAIRED = Happening(WARNING, "the card was in disorder (a power cut, a bad index); says what was put right")
     CARD_BAD = Happening(ERROR, "keeping failed; the record is not kept: press again, change the card if it goes on")
+    PURGED = Happening(INFO, "room was needed, and records that enough hubs hold whole have left the card")
+    CARD_SHORT = Happening(
+        ERROR, "the card is nearly full, and nothing on it may go: bring the unit to a link, or put a stick in"
+    )
     CAMERA_BAD = Happening(ERROR, "the camera failed or did not answer: check its ribbon, restart the unit")
     READER_LOST = Happening(WARNING, "the reader hung or died over a frame and was replaced; the search goes on")
+    UNCERTIFIED = Happening(
+        WARNING, "certifying how well a frame could be read failed; says where; what was read is kept: report it"
+    )
     READER_BAD = Happening(ERROR, "there is no reader, or it does not answer: restart the unit; memory may be short")
     SCANNED = Happening(INFO, "a scan ended; says with which signal, after how many milliseconds")
     REFUSED_PAYLOAD = Happening(WARNING, "a QR code is no acta of the profile; says why; a second press keeps it")
     KEPT = Happening(INFO, "a record is durable on the card; says its seq, and which step of the reader read it")
-    LINK_UP = Happening(INFO, "connected to the broker")
+    LINK_UP = Happening(INFO, "connected to the broker of that rank")
     LINK_DOWN = Happening(WARNING, "not connected; says why and when the next attempt is; records wait on the card")
+    LINK_LEFT = Happening(
+        INFO, "a broker was left for the next: something waits, and no hub behind it gave anything new"
+    )
     NOT_TAKEN = Happening(WARNING, "the broker would not take a publication; it waits and is offered again")
     TOO_LARGE = Happening(WARNING, "a publication is larger than the broker takes; raise its packet size limit")
     RECEIPTED = Happening(INFO, "a hub's receipt was filed; says up to which seq it holds everything")
     RECEIPT_IGNORED = Happening(WARNING, "what came as a receipt is none for us; says why; nothing was changed")
+    HUB_RESTORED = Happening(
+        WARNING, "a hub holds less than it did, as from an old backup; what it lost and the card has is offered again"
+    )
     REFUSED = Happening(ERROR, "a hub refuses to hold a record; it stays on the card: tell the operators of that hub")
+    STICK_DONE = Happening(
+        INFO, "all that waits is on the stick, read again from it; says how many records, and how many answers of hubs"
+    )
+    STICK_BAD = Happening(ERROR, "a stick was not done; says why; what is whole on it counts, nothing here has changed")
+    CARRY_BAD = Happening(
+        WARNING, "not all could be carried for other units; says why; their records are where they were"
+    )
     RECORD_BAD = Happening(ERROR, "a kept file has lost its bytes and is not offered: save the card for the operators")
+    PICTURE_BAD = Happening(ERROR, "a kept picture has lost its bytes and is not sent, its record is: save the card")

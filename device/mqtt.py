@@ -10,6 +10,7 @@ import ssl
 import threading
 import time
 from collections import deque
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -29,10 +30,10 @@ WINDOW_MAX = 64
 
 KEEPALIVE_SECONDS = 60
 CONNECT_SECONDS_MAX = 15
+"""For each of the TCP and TLS handshakes, and again for the broker's answers to what is said then."""
+
 ANSWER_SECONDS_MAX = 120
 """A slow link needs its time for what is on its way; what is still unacknowledged then never will be."""
-
-"""For each of the TCP and TLS handshakes, and again for the broker's answers to what is said then."""
 
 INCOMING_BYTES_MAX = 262144
 """The longest that the broker is asked to send."""
@@ -41,10 +42,10 @@ _BYTES_MAX = 268435455  # MQTT 5.0, 2.1.4: what a packet's length field can say
 
 
 class MqttLink:
-    """A `Link` to an MQTT 5 broker.
+    """A `Link` to ranked MQTT 5 brokers.
 
     Args:
-        broker: where it is.
+        brokers: where they are, by rank.
         base: folder that the TLS files' paths are relative to.
         client_id: the unit's name.
         subscription: the topic that is subscribed to before `LinkUp` is posted.
@@ -54,25 +55,25 @@ class MqttLink:
         OurFault: the TLS files cannot be used.
     """
 
-    def __init__(self, broker: Broker, base: Path, client_id: str, subscription: str, post: Post) -> None:
-        self._broker = broker
+    def __init__(self, brokers: Sequence[Broker], base: Path, client_id: str, subscription: str, post: Post) -> None:
+        self._brokers = [(broker, _tls(broker, base)) for broker in brokers]
         self._client_id = client_id
         self._subscription = subscription
         self._post = post
-        self._tls = _tls(broker, base)
         self._client: mqtt.Client | None = None
-        self._orders: queue.SimpleQueue[bool] = queue.SimpleQueue()
+        self._orders: queue.SimpleQueue[int | None] = queue.SimpleQueue()
         self._asked = threading.Event()
         self._unanswered: deque[tuple[float, mqtt.MQTTMessageInfo]] = deque()
+        self._left = threading.Event()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="mqtt", daemon=True)
         self._thread.start()
 
-    def connect(self) -> None:
-        """Asks for a connection; does nothing while there is one or one is being made."""
+    def connect(self, rank: int) -> None:
+        """Asks for a connection to the broker of that rank; does nothing while there is one or one is being made."""
         if not self._asked.is_set():
             self._asked.set()
-            self._orders.put(True)
+            self._orders.put(rank)
 
     def publish(self, topic: str, payload: bytes) -> int | None:
         """Publishes with QoS 1; None when there is no connection."""
@@ -85,33 +86,39 @@ class MqttLink:
         self._unanswered.append((time.monotonic(), published))
         return published.mid
 
-    def close(self) -> None:
-        """Ends the connection for good."""
-        self._closing.set()
-        self._orders.put(False)
+    def leave(self) -> None:
+        """Ends the connection, if there is one."""
         client = self._client
         if client is not None:
             client.disconnect()
+            self._left.set()
+
+    def close(self) -> None:
+        """Ends the connection for good."""
+        self._closing.set()
+        self._orders.put(None)
+        self.leave()
         self._thread.join(CONNECT_SECONDS_MAX + 5)
 
     def _run(self) -> None:
-        while self._orders.get() and not self._closing.is_set():
+        while (rank := self._orders.get()) is not None and not self._closing.is_set():
             try:
-                why = self._one_connection()
+                why = self._one_connection(*self._brokers[rank])
             except Exception as error:  # noqa: BLE001  whatever it is ends the connection, not the thread
                 why = f"{type(error).__name__}: {error}"
             self._client = None
             self._asked.clear()
             self._post(LinkDown("closed here" if self._closing.is_set() else why))
 
-    def _one_connection(self) -> str:
+    def _one_connection(self, broker: Broker, tls: ssl.SSLContext | None) -> str:
         """Connects and stays until it is over; why it is over."""
         ended: list[str] = []
         self._unanswered.clear()
-        client = self._new_client(ended)
+        self._left.clear()
+        client = self._new_client(broker, tls, ended)
         properties: Any = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
         properties.MaximumPacketSize = INCOMING_BYTES_MAX
-        host, port = self._broker.host, self._broker.port
+        host, port = broker.host, broker.port
         try:
             client.connect(host, port, KEEPALIVE_SECONDS, clean_start=True, properties=properties)
         except Exception as error:  # noqa: BLE001  OSError, or whatever TLS and name look-up raise
@@ -120,7 +127,7 @@ class MqttLink:
             plug.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             answered_by = time.monotonic() + CONNECT_SECONDS_MAX
             try:
-                while client.loop(timeout=1.0) == mqtt.MQTT_ERR_SUCCESS and not self._closing.is_set():
+                while client.loop(timeout=1.0) == mqtt.MQTT_ERR_SUCCESS and not self._is_over():
                     if self._client is None and time.monotonic() > answered_by:
                         return f"the broker did not answer within {CONNECT_SECONDS_MAX} s"
                     while self._unanswered and self._unanswered[0][1].is_published():
@@ -129,9 +136,14 @@ class MqttLink:
                         return f"the broker did not acknowledge a publication within {ANSWER_SECONDS_MAX} s"
             except Exception as error:  # noqa: BLE001  whatever paho makes of rubbish ends the connection, not the thread
                 return f"the broker speaks rubbish: {type(error).__name__}: {error}"
+        if self._left.is_set():
+            return "left from here"
         return ended[0] if ended else "the connection was lost"
 
-    def _new_client(self, ended: list[str]) -> mqtt.Client:
+    def _is_over(self) -> bool:
+        return self._left.is_set() or self._closing.is_set()
+
+    def _new_client(self, broker: Broker, tls: ssl.SSLContext | None, ended: list[str]) -> mqtt.Client:
         """A client for one connection; why that ends is appended to `ended`."""
         client = mqtt.Client(
             CallbackAPIVersion.VERSION2,
@@ -143,10 +155,10 @@ class MqttLink:
         client.max_inflight_messages_set(WINDOW_MAX)
         # Without this, publish() would write from its caller's thread, and bytes of two publications could mix.
         client.on_socket_register_write = lambda _c, _u, _s: None
-        if self._tls is not None:
-            client.tls_set_context(self._tls)
-        if self._broker.username:
-            client.username_pw_set(self._broker.username, self._broker.password)
+        if tls is not None:
+            client.tls_set_context(tls)
+        if broker.username:
+            client.username_pw_set(broker.username, broker.password)
         up: list[LinkUp] = []
 
         def connected(c: mqtt.Client, _u: Any, _f: Any, reason: ReasonCode, properties: Properties | None) -> None:
@@ -190,6 +202,8 @@ def _tls(broker: Broker, base: Path) -> ssl.SSLContext | None:
         context = ssl.create_default_context(cafile=str(base / broker.tls.ca))
         context.load_cert_chain(base / broker.tls.certificate, base / broker.tls.key)
     except (OSError, ssl.SSLError) as error:
-        raise OurFault(f"broker.tls: {error}: check the files ca, certificate and key") from error
+        raise OurFault(
+            f"brokers: {broker.host}:{broker.port}: tls: {error}: check the files ca, certificate and key"
+        ) from error
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     return context

@@ -4,13 +4,12 @@ It holds no records: what waits is asked of the store each time. What it does ho
 is on its way, which may be lost at any moment without harm.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from random import Random
 
 from device.ports import Ms
 from device.store import Kept, Store
-from wire.envelope import CHUNK_BYTES
 from wire.receipt import Missing
 
 OFFER_MS_MIN = 15_000
@@ -22,21 +21,20 @@ CUSTODY_WINDOW = 64
 """How many records may be on their way without an answer: a silent hub is not buried."""
 
 REFUSED_MS = 600_000
-"""A refused record is offered again after this: the hub may have learnt of the unit since."""
+"""A refused record is offered to that hub again after this: it may have learnt of the unit since."""
 
 SILENT_MS = 180_000
 """A hub that speaks after such a silence is back: what its receipt does not cover is offered at once."""
 
-_TRIES_MAX = 4096
+_REMEMBERED_MAX = 4096
 
 
 @dataclass(slots=True)
 class _Try:
-    """An offer made: when it is due again, how often it was made, and whether a hub refused it."""
+    """An offer made: when it is due again, and how often it was made."""
 
     due: Ms
-    times: int = 1
-    refused: bool = False
+    times: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,22 +50,28 @@ class Chunk:
 class Outbox:
     """What to offer now.
 
+    Each hub has a window of its own: one that is dead, or far behind, takes no place from the others. Until a hub has
+    spoken on this connection nobody knows which are behind this broker, and any may be.
+
     Attributes:
         store: the card.
         receipts: how many hubs must have receipted a record.
+        hubs: the names of those whose receipts count.
         chance: spreads the retries of many units.
     """
 
     store: Store
     receipts: int
+    hubs: Collection[str]
     chance: Random
     _tries: dict[str, _Try] = field(default_factory=dict)
+    _put_off: dict[tuple[str, str], Ms] = field(default_factory=dict)
     _missing: dict[str, tuple[Missing, ...]] = field(default_factory=dict)
     _heard: dict[str, Ms] = field(default_factory=dict)
     _connected_at: Ms = 0
 
     def connected(self, now: Ms) -> None:
-        """A new connection: nothing is on its way."""
+        """A new connection: nothing is on its way. What was refused stays refused."""
         self._connected_at = now
         self._tries.clear()
         self._missing.clear()
@@ -75,53 +79,58 @@ class Outbox:
 
     def due(self, now: Ms, room: int, chunks: int) -> Iterator[Kept | Chunk]:
         """What may be offered now: at most `room`, records before pictures, and at most `chunks` of these."""
-        window = CUSTODY_WINDOW
-        for kept in self.store.waiting(self.receipts):
-            if self._is_put_off(kept.publication, now):
-                continue  # it takes no place in the window: any number of refused records leave room for the others
-            if window <= 0 or room <= 0:
-                break
-            window -= 1
-            if self._is_due(kept.publication, now):
-                room -= 1
-                yield kept
+        for hub in self._heard or self.hubs:
+            window = CUSTODY_WINDOW
+            for kept in self.store.waiting(self.receipts, hub):
+                if now < self._put_off.get((hub, kept.publication), 0):
+                    continue  # it takes no place in the window: any number of refused records leave room for the others
+                if window <= 0 or room <= 0:
+                    break
+                window -= 1
+                if self._is_due(kept.publication, now):
+                    room -= 1
+                    yield kept
         for missing in self._missing.values():
             for picture in missing:
                 for number in picture.chunks:
                     if room <= 0 or chunks <= 0:
                         return
                     if self._is_due(f"{picture.sha256}/{number}", now):
-                        content = self.store.read_chunk(picture.sha256, number * CHUNK_BYTES, CHUNK_BYTES)
+                        content = self.store.read_chunk(picture.sha256, number)
                         if content:
                             room, chunks = room - 1, chunks - 1
                             yield Chunk(picture.sha256, number, content)
 
     def offered(self, what: Kept | Chunk, now: Ms) -> None:
         """Something was published; it is due again when no receipt has come by then (full jitter on top)."""
-        key = _key(what)
+        key = what.publication if isinstance(what, Kept) else f"{what.sha256}/{what.number}"
         times = self._tries[key].times + 1 if key in self._tries else 1
-        if len(self._tries) > _TRIES_MAX:
+        if len(self._tries) > _REMEMBERED_MAX:
             self._tries = {key: each for key, each in self._tries.items() if each.due > now}
         wait = min(OFFER_MS_MAX, OFFER_MS_MIN << min(times - 1, 10))
         self._tries[key] = _Try(now + wait + self.chance.randrange(wait), times)
 
-    def refused(self, kept: Kept, now: Ms) -> None:
-        """A hub refuses a record: the others go first for a while."""
-        self._tries[kept.publication] = _Try(now + REFUSED_MS, refused=True)
+    def refused(self, hub: str, kept: Kept, now: Ms) -> None:
+        """A hub refuses a record: it gets the others for a while; other hubs are offered it as before."""
+        if len(self._put_off) > _REMEMBERED_MAX:
+            self._put_off = {key: until for key, until in self._put_off.items() if until > now}
+        self._put_off[hub, kept.publication] = now + REFUSED_MS
 
-    def settled(self, hub: str, missing: tuple[Missing, ...], now: Ms) -> None:
-        """A receipt was filed: these chunks are what that hub asks for."""
-        self._missing[hub] = missing
+    def damaged(self, kept: Kept, now: Ms) -> None:
+        """A record cannot be read from the card: all others go on."""
+        for hub in self.hubs:
+            self._put_off[hub, kept.publication] = now + REFUSED_MS
+
+    def heard(self, hub: str, now: Ms) -> None:
+        """A hub spoke on this connection."""
         if now - self._heard.get(hub, self._connected_at) >= SILENT_MS:
-            self._tries = {key: each for key, each in self._tries.items() if each.refused}
+            self._tries.clear()
         self._heard[hub] = now
 
-    def _is_put_off(self, key: str, now: Ms) -> bool:
-        return key in self._tries and self._tries[key].refused and not self._is_due(key, now)
+    def asked(self, hub: str, missing: tuple[Missing, ...], now: Ms) -> None:
+        """A hub's receipt says which chunks it lacks."""
+        self._missing[hub] = missing
+        self.heard(hub, now)
 
     def _is_due(self, key: str, now: Ms) -> bool:
         return key not in self._tries or now >= self._tries[key].due
-
-
-def _key(what: Kept | Chunk) -> str:
-    return what.publication if isinstance(what, Kept) else f"{what.sha256}/{what.number}"

@@ -30,7 +30,7 @@ def count(pdf: bytes) -> int:
     """How many pages a PDF says it has.
 
     Raises:
-        RefusedPage: it does not open without a password.
+        RefusedPage: it has no page, or does not open without a password.
         pypdfium2.PdfiumError: it does not open.
     """
     with closing(_opened(pdf)) as document:
@@ -74,6 +74,11 @@ def _opened(pdf: bytes) -> pypdfium2.PdfDocument:
     try:
         return pypdfium2.PdfDocument(pdf)
     except pypdfium2.PdfiumError as error:
+        # PDFium opens what has no page, pypdfium2 does not; it then tells the code of whatever failed last.
+        empty = pdfium.FPDF_LoadMemDocument64(pdf, len(pdf), None)
+        if empty:
+            pdfium.FPDF_CloseDocument(empty)
+            raise RefusedPage("PDF has no page; get it again") from error
         if error.err_code in (pdfium.FPDF_ERR_PASSWORD, pdfium.FPDF_ERR_SECURITY):
             raise RefusedPage("PDF is encrypted; save it without a password") from error
         raise

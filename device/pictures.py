@@ -25,6 +25,10 @@ PIXELS_MAX = 64_000_000
 # The election of 2024 has 30,026 mesas, and one PDF may hold them all. More pages than this are a mistake, or a trap.
 PAGES_MAX = 100_000
 
+ZIP = "file is a ZIP archive, which is not looked into; unpack it, and say the command again"
+_OTHERS = {"HEIC": (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1"), "AVIF": (b"avif", b"avis")}
+"""Pictures that are not read, and how their kinds are marked (ISO 23008-12): what phones make."""
+
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")  # how one begins, of either byte order and size
 
 Found = TypeVar("Found")
@@ -44,6 +48,18 @@ def looks_like_picture(beginning: bytes) -> bool:
         or (beginning[:4], beginning[8:12]) == (b"RIFF", b"WEBP")
         or pages.is_pdf(beginning)
     )
+
+
+def _known_otherwise(picture: bytes) -> str:
+    """What else a file is that is no picture of a kind that is read, and what to do about it; empty if nobody knows."""
+    if not picture:
+        return "file is empty; get it again"
+    if picture.startswith((b"PK\3\4", b"PK\5\6")):
+        return ZIP
+    for kind, marks in _OTHERS.items():
+        if picture[4:8] == b"ftyp" and picture[8:12] in marks:
+            return f"{kind}, as phones save pictures, is not read; export them as JPEG"
+    return ""
 
 
 def pages_of(picture: bytes) -> int | Unreadable:
@@ -100,7 +116,10 @@ def _attempted(look: Callable[[], Found | Unreadable], picture: bytes) -> Found 
     except Image.DecompressionBombError as error:  # above 179 megapixels Pillow refuses before we can ask for the size
         return Unreadable(f"picture is far above the {PIXELS_MAX} pixels that are read; {error}")
     except UnidentifiedImageError:
-        return Unreadable(f"{len(picture)} bytes are no picture of a known kind; expected one of {', '.join(FORMATS)}")
+        return Unreadable(
+            _known_otherwise(picture)
+            or f"{len(picture)} bytes are no picture of a known kind; expected one of {', '.join(FORMATS)} or PDF"
+        )
     except MemoryError:  # not the picture's own fault: the worker says what its limit is
         raise
     # What is raised on bad bytes is no closed set: OSError, SyntaxError, ValueError, struct.error, IndexError ...

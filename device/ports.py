@@ -103,12 +103,14 @@ class FrameRead:
         payloads: of the QR codes that were read, sorted.
         quality: how well the frame could be read.
         lost: how the reader was lost over it, in words; empty when it was not.
+        uncertified: where telling the quality failed, in words; empty when it did not.
     """
 
     number: int = 0
     payloads: tuple[str, ...] = ()
     quality: Quality = NOTHING_KNOWN
     lost: str = ""
+    uncertified: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +121,41 @@ class ReaderFailed:
     why: str
 
 
+@dataclass(frozen=True, slots=True)
+class StickIn:
+    """A stick was put in and mounted, or was in when the unit started."""
+
+    stick: "Stick"
+
+
+@dataclass(frozen=True, slots=True)
+class StickWorked:
+    """What work beside the unit came to: what it returned, or the exception that it raised."""
+
+    stick: "Stick"
+    outcome: object
+
+
+@dataclass(frozen=True, slots=True)
+class StickOut:
+    """The stick was pulled, whatever went on on it."""
+
+    stick: "Stick"
+
+
 BodyEvent = (
-    ButtonPressed | FrameTaken | FrameRead | ReaderFailed | CameraFailed | LinkUp | LinkDown | Acknowledged | Delivered
+    ButtonPressed
+    | FrameTaken
+    | FrameRead
+    | ReaderFailed
+    | CameraFailed
+    | LinkUp
+    | LinkDown
+    | Acknowledged
+    | Delivered
+    | StickIn
+    | StickWorked
+    | StickOut
 )
 Post = Callable[[BodyEvent], None]
 
@@ -209,7 +244,7 @@ class Storage(Protocol):
 
 
 class Link(Protocol):
-    """A connection to a broker that comes and goes.
+    """A connection to one of the settings' brokers, which are ranked from 0; it comes and goes.
 
     * `connect` returns at once; `LinkUp` or `LinkDown` follows.
     * After `LinkUp` comes exactly one `LinkDown`, and nothing else until the next `connect`.
@@ -217,12 +252,16 @@ class Link(Protocol):
     * A publication that is not acknowledged in two minutes ends the connection: nothing is on its way for ever.
     """
 
-    def connect(self) -> None:
-        """Asks for a connection; does nothing while there is one or one is being made."""
+    def connect(self, rank: int) -> None:
+        """Asks for a connection to the broker of that rank; does nothing while there is one or one is being made."""
         ...
 
     def publish(self, topic: str, payload: bytes) -> int | None:
         """Sends at least once; a token for its `Acknowledged`, or None when there is no connection to send on."""
+        ...
+
+    def leave(self) -> None:
+        """Ends the connection, if there is one; its `LinkDown` follows."""
         ...
 
     def close(self) -> None:
@@ -230,9 +269,35 @@ class Link(Protocol):
         ...
 
 
+class Stick(Protocol):
+    """A USB stick, from `StickIn` to `StickOut`; a body that has no socket for one posts neither.
+
+    * It is mounted so that nothing on it is run and no device on it opened (nosuid, nodev, noexec, nosymfollow).
+    * `beside` returns at once; each work is answered by exactly one `StickWorked`, though the stick was pulled.
+    * There is one stick at a time: another one's `StickIn` comes after the `StickOut` of the one before.
+    """
+
+    @property
+    def folder(self) -> Path:
+        """Where it is mounted."""
+        ...
+
+    def beside(self, work: Callable[[], object]) -> None:
+        """Does something slow on a thread of its own, one thing after the other."""
+        ...
+
+    def release(self) -> None:
+        """Unmounts it; waits until it may be pulled. It is called as work, and may be again.
+
+        Raises:
+            OSError: it cannot be unmounted, so what was written may be lost.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Body:
-    """A body: one of each port. Its button needs nothing from the firmware, so it is not among them."""
+    """A body: one of each port. Its button and its socket for sticks need nothing from the firmware."""
 
     camera: Camera
     indicator: Indicator

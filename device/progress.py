@@ -15,6 +15,19 @@ from rich.text import Text
 
 from device.rows import Row, cell
 
+STATES = {
+    "part": "one of several codes of a sheet",
+    "passed over": "hidden, or no picture",
+    "read": "",
+    "broken": "the file is damaged, or of a kind that is not read",
+    "lost": "the reader failed over it",
+    "no code": "no code could be read: scan it again, or have it transcribed",
+    "refused": "a code that is no acta's",
+    "several": "several actas in one picture: scan them apart",
+    "unopened": "tried again when the command is said again",
+}
+"""What became of a picture, and what that means to whoever reads the table."""
+
 GOOD = frozenset({"read", "part", "passed over"})
 """The states of a row that nobody need look at."""
 
@@ -126,22 +139,23 @@ class Shown:
         table = Table(title=Text(cell(os.fsencode(out))), title_justify="left", show_header=False)
         table.add_column()
         table.add_column(justify="right")
+        table.add_column()
         table.add_row("pictures", str(tally.pictures), end_section=True)
-        for state, count in sorted(tally.states.items(), key=lambda item: (item[0] not in GOOD, item[0])):
-            if count:
-                table.add_row(state, str(count))
+        for state, meaning in STATES.items():
+            if tally.states[state]:
+                table.add_row(state, str(tally.states[state]), meaning)
         table.add_section()
         rows = [
-            *((f"read by {step}", count) for step, count in tally.steps.most_common() if step),
-            *((f"no code: {cause}", count) for cause, count in tally.causes.most_common() if cause),
-            ("mesas", len(tally.mesas - {""})),
-            ("same payload as an earlier picture", tally.same_payload),
-            ("same file as an earlier one", tally.same_picture),
-            ("known under an earlier name", tally.moved),
-            ("mesas with different payloads", len(tally.conflicts)),
+            ("mesas", len(tally.mesas - {""}), "that have an acta"),
+            ("mesas in conflict", len(tally.conflicts), "have actas that differ: look at both"),
+            ("scanned again", tally.same_payload, "the same acta as an earlier picture"),
+            ("copied", tally.same_picture, "the same file as an earlier one: not read again"),
+            ("moved", tally.moved, "known under an earlier name: no new row"),
+            *((f"by {step}", count, "read by this step") for step, count in tally.steps.most_common() if step),
+            *((cause, count, "why no code was read") for cause, count in tally.causes.most_common() if cause),
         ]
-        for name, count in rows:
-            table.add_row(name, str(count))
+        for name, count, meaning in rows:
+            table.add_row(name, str(count), meaning)
         table.add_section()
         table.add_row("this run", f"{self._pictures} pictures in {_span(time.monotonic() - self._began)}")
         table.add_row("pictures/s", f"{self._rate:.1f}")

@@ -12,10 +12,12 @@ from typing import TextIO
 
 from device.pictures import Unreadable, luma_of
 from device.reader import Reader, Reading
-from device.worker import Lost, Worker
+from device.worker import Lost, Worker, share_of_memory
 
 # A file's time. Random noise of 64 megapixels takes 0.7 s here as PGM, 1.4 s as JPEG and 3 s as PNG with alpha.
 SECONDS_MAX = 10.0
+# 64 megapixels of 16 bits a sample take 1112 MiB of addresses until they are read, the most of all kinds tried.
+PICTURE_BYTES = 1280 * 2**20
 # The largest picture we would decode, 64 megapixels of 16-bit colour, is 384 MB uncompressed.
 FILE_BYTES_MAX = 512 * 2**20
 
@@ -71,7 +73,9 @@ def read_files(
     Raises:
         OurFault: no worker can be started.
     """
-    worker = Worker(make, seconds_max)
+    worker = Worker(
+        make, [Reading, Unreadable], seconds_max=seconds_max, bytes_max=share_of_memory(1 / 2, at_least=PICTURE_BYTES)
+    )
     all_read = True
     try:
         for path in paths:

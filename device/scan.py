@@ -4,7 +4,7 @@
 are imperatives. docs/states.md is drawn by running `step` over all pairs.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from device.cause import Cause
@@ -74,11 +74,12 @@ class Idle:
 
 @dataclass(frozen=True, slots=True)
 class Searching:
-    """Looking, since the press at `since`."""
+    """Looking, since the press at `since`; `nearest` is the frame that came nearest to being read."""
 
     since: Ms
     parts: Payloads = ()
     refused: Payloads = ()
+    nearest: Quality = NOTHING_KNOWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,7 +213,7 @@ def step(state: State, event: Event) -> Step:
         case ((Searching() | Keeping()), Failed()):
             return Faulted(), (Show(Signal.FAULT),)
         case Showing(), Woke(at) if at >= state.until:
-            return Idle(state.parts, state.refused), (Show(Signal.IDLE),)
+            return Idle(state.parts, state.refused), (Show(Signal.NEXT_PART if state.parts else Signal.IDLE),)
         case ((Starting() | Searching() | Keeping()), Pressed()):
             return state, ()  # one scan at a time; the lamp already says so
         case _, Woke():
@@ -238,10 +239,12 @@ def _looked(state: Searching, event: Looked) -> Step:
             return Keeping(Signal.KEPT_DOUBTFUL), (Keep(event.payloads, event.quality, "", doubt=str(event.verdict)),)
         case Refusal():
             return _show(Signal.AGAIN, event.at, state.parts, event.payloads)
-        case None if event.at < state.since + SEARCH_MS_MAX:
-            return state, (Look(state.since),)
         case None:
-            return _show(AGAIN[Cause(event.quality.cause)], event.at, state.parts, state.refused)
+            # A frame in which a code was made out says more than a later one in which there was none.
+            nearest = event.quality if event.quality.pitch or not state.nearest.pitch else state.nearest
+            if event.at < state.since + SEARCH_MS_MAX:
+                return replace(state, nearest=nearest), (Look(state.since),)
+            return _show(AGAIN[Cause(nearest.cause)], event.at, state.parts, state.refused)
 
 
 def _kept(state: Keeping, at: Ms, novelty: Novelty) -> Step:
@@ -249,6 +252,8 @@ def _kept(state: Keeping, at: Ms, novelty: Novelty) -> Step:
         return _show(Signal.KEPT_BEFORE, at)
     if state.signal is Signal.KEPT and novelty is Novelty.DIFFERS:
         return _show(Signal.KEPT_DOUBTFUL, at)
+    if state.signal is Signal.NEXT_PART:
+        return Idle(state.parts), (Show(Signal.NEXT_PART),)  # it is lit until the next press, for it asks for that
     return _show(state.signal, at, state.parts)
 
 

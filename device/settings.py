@@ -16,6 +16,9 @@ from wire.record import Mode
 from wire.seal import RECIPIENTS_MAX, RECIPIENTS_MIN, Recipient
 from wire.settings import Broker, parse
 
+BROKERS_MAX = 8
+"""Each rank that is dead costs up to a minute of handshakes: a unit must be through all of them within minutes."""
+
 
 class UnitFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The file's keys.
@@ -30,7 +33,8 @@ class UnitFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         hubs: verifier keys of the hubs whose receipts count.
         recipients: seal keys of those who can open what is kept: two or more.
         receipts: how many hubs must receipt a record before it stops waiting.
-        broker: where to connect.
+        fleet: how many units share the brokers: so many spread their coming back after one was lost.
+        brokers: where to connect, the one to try first at the top.
     """
 
     unit: Name
@@ -41,8 +45,9 @@ class UnitFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     key: str
     hubs: Annotated[tuple[str, ...], Meta(min_length=1, max_length=16)]
     recipients: Annotated[tuple[str, ...], Meta(min_length=RECIPIENTS_MIN, max_length=RECIPIENTS_MAX)]
-    broker: Broker
+    brokers: Annotated[tuple[Broker, ...], Meta(min_length=1, max_length=BROKERS_MAX)]
     receipts: Annotated[int, Meta(ge=1, le=16)] = 1
+    fleet: Annotated[int, Meta(ge=1, le=100_000)] = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +63,8 @@ class Settings:
     hubs: dict[str, Verifier]
     recipients: tuple[Recipient, ...]
     receipts: int
-    broker: Broker
+    fleet: int
+    brokers: tuple[Broker, ...]
     base: Path
 
 
@@ -95,6 +101,7 @@ def read(path: Path) -> Settings:
         hubs=hubs,
         recipients=recipients,
         receipts=file.receipts,
-        broker=file.broker,
+        fleet=file.fleet,
+        brokers=file.brokers,
         base=base,
     )

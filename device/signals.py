@@ -97,18 +97,33 @@ class Signal(Enum):
         ((Lamp.READY, _blinks(2)), (Lamp.AGAIN, _blinks(2))),
         (Tone.LOW, Tone.LOW, Tone.MID),
     )
+    CARD_NEARLY_FULL = Pattern(
+        "ready, but the card is nearly full: bring the unit to where it has a link",
+        ((Lamp.READY, FAST), (Lamp.AGAIN, SLOW)),
+    )
     FAULT = Pattern(
         "fault: camera, card or reader; the log says which",
         ((Lamp.AGAIN, Rhythm(1500, 500)),),
         (Tone.LOW, Tone.LOW, Tone.LOW, Tone.LOW, Tone.LOW),
     )
     LINK_WAITING = Pattern("something waits to be sent, and there is no link", ((Lamp.LINK, SLOW),))
-    LINK_SENDING = Pattern("sending", ((Lamp.LINK, FAST),))
+    LINK_SENDING = Pattern("sending, or writing to a stick: leave it in", ((Lamp.LINK, FAST),))
     LINK_SETTLED = Pattern("all receipted")
     REFUSED = Pattern(
         "a hub refused something: tell the operators",
         ((Lamp.LINK, Rhythm(1500, 500, 2)),),
         (Tone.LONG_LOW, Tone.LONG_LOW, Tone.LONG_LOW, Tone.LONG_LOW),
+    )
+
+    STICK_DONE = Pattern(
+        "all that waits is on the stick, and was read again from it: pull it",
+        ((Lamp.LINK, STEADY),),
+        (Tone.MID, Tone.HIGH),
+    )
+    STICK_BAD = Pattern(
+        "the stick is not done: put it in again, or another; the log says why",
+        ((Lamp.LINK, _blinks(5)),),
+        (Tone.MID, Tone.LONG_LOW),
     )
 
     @property
@@ -119,4 +134,5 @@ class Signal(Enum):
     @property
     def on_link_lamp(self) -> bool:
         """Whether it is shown on the link lamp, beside whatever the others show."""
-        return self in (Signal.LINK_WAITING, Signal.LINK_SENDING, Signal.LINK_SETTLED, Signal.REFUSED)
+        link = (Signal.LINK_WAITING, Signal.LINK_SENDING, Signal.LINK_SETTLED, Signal.REFUSED)
+        return self in (*link, Signal.STICK_DONE, Signal.STICK_BAD)

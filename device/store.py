@@ -2,54 +2,92 @@
 
 Each kept record is one file, `<chain>-<seq>.envelope` (a publication, see `wire.envelope`), and each sealed picture is
 one, `<sha256>.picture`, in the folder `kept`. They are the truth; `index.db` is an index of them and holds receipts. A
-crash between files and index leaves whole files without a row: they are adopted at the next start. A bad index is
-moved aside and built again from the files; the receipts are then asked for anew.
+crash between files and index leaves whole files without a row: they are adopted at the next start. A bad index, found
+at a start or later, is moved aside and built again from the files; the receipts are then asked for anew.
 
 SQLite runs with WAL and synchronous=FULL on one connection, used by one thread; both are asserted at start.
 """
 
+import contextlib
+import functools
 import hashlib
 import os
 import re
 import secrets
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, Concatenate, ParamSpec, TypeVar
 
-from peewee import EXCLUDED, DatabaseError, SqliteDatabase, Table, fn
+from peewee import PeeweeException, SqliteDatabase, Table, fn
 
-from wire.envelope import PICTURE_BYTES_MAX, Envelope, split
-from wire.errors import TestigoError, TheirFault
+from device.log import Event
+from device.ports import Storage
+from wire.envelope import CHUNK_BYTES, Envelope, split
+from wire.errors import MalformedError, TestigoError, TheirFault
 from wire.fields import NOTHING
+from wire.log import Log
 from wire.note import Note, Verifier, read
-from wire.receipt import Receipt
+from wire.receipt import EXTRAS_MAX, Receipt
 
 _ENVELOPE_FILE = re.compile(r"([0-9a-f]{32})-([1-9][0-9]{0,15})\.envelope")
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS chain (id INTEGER PRIMARY KEY, chain TEXT NOT NULL UNIQUE);
-CREATE TABLE IF NOT EXISTS envelope (
+PURGE_RECEIPTS_MIN = 2
+"""A record that is on one hub only is as easily lost as one that is on this card only."""
+
+PURGE_BYTES_MIN = 32 * 1024 * 1024
+"""How much room is made at a time, some twenty records: making room takes two syncs more, and a volunteer waits."""
+
+ROOM_BYTES_MIN = 8 * 1024 * 1024
+"""What no record may take: a unit that cannot write its index cannot start, file a receipt, nor make room again.
+SQLite's log grows to 4 MB, and what is in it must find room in the index as well."""
+
+_DIGESTED_MAX = 64
+"""Of how many pictures the chunks' digests are remembered; each has some dozens."""
+
+_VERSION = 2
+_SCHEMA = f"""
+BEGIN IMMEDIATE;
+CREATE TABLE chain (id INTEGER PRIMARY KEY, chain TEXT NOT NULL UNIQUE);
+CREATE TABLE envelope (
     id INTEGER PRIMARY KEY, chain_id INTEGER NOT NULL REFERENCES chain, seq INTEGER NOT NULL, hash TEXT NOT NULL,
-    publication TEXT NOT NULL, UNIQUE (chain_id, seq));
-CREATE INDEX IF NOT EXISTS envelope_publication ON envelope (publication);
-CREATE TABLE IF NOT EXISTS picture (sha256 TEXT NOT NULL, envelope_id INTEGER NOT NULL REFERENCES envelope);
-CREATE INDEX IF NOT EXISTS picture_sha256 ON picture (sha256);
-CREATE TABLE IF NOT EXISTS receipt (
+    prev TEXT NOT NULL, publication TEXT NOT NULL, UNIQUE (chain_id, seq));
+CREATE INDEX envelope_publication ON envelope (publication);
+CREATE TABLE picture (sha256 TEXT NOT NULL, envelope_id INTEGER NOT NULL REFERENCES envelope);
+CREATE INDEX picture_sha256 ON picture (sha256);
+CREATE INDEX picture_envelope ON picture (envelope_id);
+CREATE TABLE receipt (
     hub TEXT NOT NULL, chain_id INTEGER NOT NULL REFERENCES chain, seq INTEGER NOT NULL, whole INTEGER NOT NULL,
     at INTEGER NOT NULL, text BLOB NOT NULL, PRIMARY KEY (hub, chain_id)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS extra (
+CREATE TABLE extra (
     hub TEXT NOT NULL, envelope_id INTEGER NOT NULL REFERENCES envelope, PRIMARY KEY (hub, envelope_id)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS boot (id INTEGER PRIMARY KEY);
+CREATE INDEX extra_envelope ON extra (envelope_id);
+CREATE TABLE boot (id INTEGER PRIMARY KEY);
+PRAGMA user_version={_VERSION};
+COMMIT;
 """
-"""`envelope.publication` is the SHA-256 of the file; `receipt` is all that a hub has said of a chain."""
+"""`envelope.publication` is the SHA-256 of the file; `receipt` is the youngest of a hub for a chain, and `hub` its name
+and key: what another key signed under the same name counts no more."""
+
+
+_UNREADABLE = (sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_IOERR_SHORT_READ)
+_OF_THE_CARD = (
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_NOMEM,
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_READONLY,
+)
 
 
 class CardError(TestigoError):
-    """The card did not do what was asked; nothing was announced as kept."""
+    """The card did not do what was asked, or cannot be asked for so much; nothing was announced as kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +113,48 @@ class Kept:
         return f"{self.chain}-{self.seq}.envelope"
 
 
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A kept record's row, and the names of all its pictures' files."""
+
+    id: int
+    kept: Kept
+    pictures: tuple[str, ...]
+
+
+ParamsT = ParamSpec("ParamsT")
+ReturnT = TypeVar("ReturnT")
+
+
+def _asking(ask: "Callable[Concatenate[Store, ParamsT], ReturnT]") -> "Callable[Concatenate[Store, ParamsT], ReturnT]":
+    """A method that asks the index: by the one thread that may, and once more if the index had to be built again."""
+
+    @functools.wraps(ask)
+    def asked(self: "Store", /, *args: ParamsT.args, **kwargs: ParamsT.kwargs) -> ReturnT:
+        self._on_thread()
+        try:
+            return ask(self, *args, **kwargs)
+        except (PeeweeException, sqlite3.Error) as error:
+            self._mend(error)
+        try:
+            return ask(self, *args, **kwargs)
+        except (PeeweeException, sqlite3.Error) as error:
+            raise _refused(error) from error
+
+    return asked
+
+
 class Store:
     """The card's records, pictures and receipts.
 
+    Any method that asks the index may find that it has gone bad, and builds it again; it raises CardError if it cannot.
+
     Args:
-        folder: the data partition.
+        storage: the data partition.
         verifier: the unit's own public key: only its own envelopes are adopted.
-        repaired: called with a sentence for each thing that had to be put right.
+        hubs: those whose receipts count, by name; receipts of others, filed under other settings, count no more.
+        receipts: how many of them must have receipted a record whole before it may be purged, but never fewer than two.
+        log: told what had to be put right.
 
     Attributes:
         aside: a second thread, for sealing and writing pictures while the first one reads and signs.
@@ -91,55 +164,106 @@ class Store:
         CardError: the folder cannot be written, or SQLite does not give the durability asked for.
     """
 
-    def __init__(self, folder: Path, verifier: Verifier, repaired: Callable[[str], None]) -> None:
-        self._verifier = verifier
-        self._repaired = repaired
+    def __init__(
+        self, storage: Storage, verifier: Verifier, hubs: Mapping[str, Verifier], receipts: int, log: Log
+    ) -> None:
+        self._storage = storage
+        self._trusted = {verifier.name: verifier}
+        self._hubs = {name: f"{name}+{hub.key_id.hex()}" for name, hub in hubs.items()}
+        self._purge_receipts = max(PURGE_RECEIPTS_MIN, receipts)
+        self._log = log
         self._thread = threading.get_ident()
+        self._built: dict[tuple[str | int, ...], tuple[str, Any]] = {}
+        self._told: set[str] = set()
+        self._digests: dict[str, tuple[bytes, ...]] = {}
         self.aside = ThreadPoolExecutor(1, "card")
-        self.folder = folder / "kept"
+        self.folder = storage.folder / "kept"
+        self._index = storage.folder / "index.db"
+        self._database: Any = SqliteDatabase(str(self._index), thread_safe=False, autoconnect=False)
+        self._chains = self._table("chain", "id", "chain")
+        self._envelopes = self._table("envelope", "id", "chain_id", "seq", "hash", "prev", "publication")
+        self._pictures = self._table("picture", "sha256", "envelope_id")
+        self._receipts = self._table("receipt", "hub", "chain_id", "seq", "whole", "at", "text")
+        self._extras = self._table("extra", "hub", "envelope_id")
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            _sync_folder(folder)
-            self._database = self._open(folder / "index.db")
-        except (OSError, DatabaseError, sqlite3.Error) as error:
-            raise _unusable(folder, error) from error
-        try:
-            self._chains = self._table("chain", "id", "chain")
-            self._envelopes = self._table("envelope", "id", "chain_id", "seq", "hash", "publication")
-            self._pictures = self._table("picture", "sha256", "envelope_id")
-            self._receipts = self._table("receipt", "hub", "chain_id", "seq", "whole", "at", "text")
-            self._extras = self._table("extra", "hub", "envelope_id")
-            self._look_at_files()
-            self._last_receipt = self._youngest_receipt()
-            self.boot = int(self._database.execute_sql("INSERT INTO boot DEFAULT VALUES").lastrowid)
-        except (OSError, DatabaseError, sqlite3.Error) as error:
+            _sync_folder(storage.folder)
+            self._open()
+            self.boot = self._count_boot(None)
+        except (OSError, PeeweeException, sqlite3.Error) as error:
             self._database.close()
-            raise _unusable(folder, error) from error
+            raise CardError(
+                f"card {storage.folder}: {error}: check that it is mounted, writable and not full"
+            ) from error
 
     def close(self) -> None:
         """Closes the index."""
         self.aside.shutdown()
         self._database.close()
 
-    def _table(self, name: str, *columns: str) -> Any:
-        return Table(name, columns, _database=self._database)
+    def _count_boot(self, boot: int | None) -> int:
+        return int(self._database.execute_sql("INSERT OR IGNORE INTO boot (id) VALUES (?)", (boot,)).lastrowid)
 
-    def _open(self, path: Path) -> Any:
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """All or nothing, durable at the end; within another one, a part of it.
+
+        peewee's own would hide why SQLite gave up behind the failure to roll back what SQLite has rolled back already.
+        """
+        connection: sqlite3.Connection = self._database.connection()
+        if connection.in_transaction:
+            yield
+            return
+        connection.execute("BEGIN IMMEDIATE")
         try:
-            return _connect(path)
+            yield
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+
+    def _repaired(self, what: str) -> None:
+        self._log(Event.CARD_REPAIRED, what=what)
+
+    def _table(self, name: str, *columns: str, alias: str | None = None) -> Any:
+        return Table(name, columns, alias=alias, _database=self._database)
+
+    def _open(self) -> None:
+        """Opens the index, checked, and makes it agree with the files."""
+        try:
+            _connect(self._database)
         except sqlite3.Error as error:
             if not _means_bad_file(error):
                 raise
-            aside = path.with_name(f"index-bad-{secrets.token_hex(4)}.db")
-            path.replace(aside)
+            aside = self._index.with_name(f"index-bad-{secrets.token_hex(4)}.db")
+            with contextlib.suppress(FileNotFoundError):
+                self._index.replace(aside)
             for suffix in ("-wal", "-shm"):
-                path.with_name(path.name + suffix).unlink(missing_ok=True)
-            _sync_folder(path.parent)
+                self._index.with_name(self._index.name + suffix).unlink(missing_ok=True)
+            _sync_folder(self._index.parent)
             self._repaired(f"the index was bad ({error}); it is now {aside.name}, and is built again from the files")
-            return _connect(path)
+            _connect(self._database)
+        self._look_at_files()
+        self._last_receipt = self._youngest_receipt()
+
+    def _mend(self, error: PeeweeException | sqlite3.Error) -> None:
+        """After a question that failed, opens the index anew: should it be bad, it is built again in its place.
+
+        Raises:
+            CardError: it is not the index that is at fault, or the card refuses.
+        """
+        if _blames_the_card(error):
+            raise _refused(error) from error
+        try:
+            self._database.close()
+            self._open()
+            self._count_boot(self.boot)
+        except (OSError, PeeweeException, sqlite3.Error) as refusal:
+            raise _refused(refusal) from refusal
 
     def _look_at_files(self) -> None:
-        with self._database.atomic():
+        with self._transaction():
             self._adopt()
         self._chain, self._place = self._last_place()
         self._is_sure = True
@@ -151,10 +275,15 @@ class Store:
             if name.endswith(".new"):
                 (self.folder / name).unlink()
         rows = {(row["chain"], row["seq"]) for row in self._joined()}
-        matches = ((match[1], int(match[2])) for match in map(_ENVELOPE_FILE.fullmatch, names) if match)
-        orphans = sorted(place for place in matches if place not in rows)
+        files = {(match[1], int(match[2])) for match in map(_ENVELOPE_FILE.fullmatch, names) if match}
+        if rows - files:
+            self._purge_on(names)
+        orphans = sorted(files - rows)
         if orphans:
-            # Whoever was to sync their names may have been killed, and was not: a row, or a hub, must not outlive them.
+            # Whoever was to sync the last one's names may have been killed: a row, or a hub, must not outlive them.
+            # Or that sync failed, and after one that failed another says nothing of what was to be written before.
+            for kept in {chain: Kept(chain, seq, "") for chain, seq in orphans}.values():
+                self._write_again(kept)
             _sync_folder(self.folder)
         present = self._chains.select().order_by(self._chains.id.desc()).first()
         left_alone = {chain for chain, seq in orphans if not self._adopt_one(Kept(chain, seq, ""), names)}
@@ -163,50 +292,102 @@ class Store:
             # said last, and to say something else in its place would be a fork. So a new chain begins.
             self._chains.insert(chain=secrets.token_hex(16)).execute()
 
-    def _adopt_one(self, kept: Kept, names: set[str]) -> bool:
+    def _purge_on(self, names: set[str]) -> None:
+        """Ends a purge that a cut has ended: of receipted records without an envelope the rest goes, too."""
+        try:
+            self._remove([row for row in self._purgeable(ever=True) if row.kept.file_name not in names])
+        except OSError as error:
+            self._repaired(f"what was being purged cannot be removed and was left alone: {error}")
+
+    def _write_again(self, kept: Kept) -> None:
         try:
             publication = (self.folder / kept.file_name).read_bytes()
-            note, sealed = split(publication)
-            envelope = read(note, Envelope, {self._verifier.name: self._verifier})
-            envelope.statement.check(sealed)
+            envelope = read(split(publication)[0], Envelope, self._trusted).statement
+            names = [f"{picture.sha256}.picture" for picture in envelope.pictures]
+            contents = {name: (self.folder / name).read_bytes() for name in names}
+        except (OSError, TheirFault):
+            return  # it is not whole, and is left alone
+        # The envelope's file comes last, as when it was kept.
+        for name, content in (contents | {kept.file_name: publication}).items():
+            _write_durably(self.folder / "again.new", content)
+            (self.folder / "again.new").replace(self.folder / name)
+
+    def _adopt_one(self, kept: Kept, names: set[str]) -> bool:
+        try:
+            envelope, publication = self._envelope(kept)
         except (OSError, TheirFault) as error:
             self._repaired(f"{kept.file_name} is not whole and was left alone: {error}")
             return False
         lost = sum(f"{picture.sha256}.picture" not in names for picture in envelope.statement.pictures)
-        if (envelope.statement.chain, envelope.statement.seq) != (kept.chain, kept.seq) or lost:
-            self._repaired(f"{kept.file_name} has another content or lacks {lost} pictures, and was left alone")
+        if lost:
+            self._repaired(f"{kept.file_name} lacks {lost} pictures, and was left alone")
             return False
         self._chains.insert(chain=kept.chain).on_conflict_ignore().execute()
         self._insert(int(self._chain_id(kept.chain) or 0), envelope, publication)
         self._repaired(f"{kept.file_name} was whole but not in the index, and is now")
         return True
 
+    def _envelope(self, kept: Kept) -> tuple[Note[Envelope], bytes]:
+        """The envelope in a file, and the file's bytes; OSError or TheirFault when it is not whole."""
+        publication = (self.folder / kept.file_name).read_bytes()
+        note, sealed = split(publication)
+        envelope = read(note, Envelope, self._trusted)
+        envelope.statement.check(sealed)
+        chain, seq = envelope.statement.chain, envelope.statement.seq
+        if (chain, seq) != (kept.chain, kept.seq):
+            raise MalformedError(f"it holds envelope {seq} of {chain}")
+        return envelope, publication
+
     def _insert(self, chain_id: int, envelope: Note[Envelope], publication: bytes) -> None:
         # As plain SQL: a volunteer waits for it, and building queries would cost more than the commit.
         statement, execute = envelope.statement, self._database.execute_sql
-        row = (chain_id, statement.seq, envelope.hash, hashlib.sha256(publication).hexdigest())
-        with self._database.atomic():
-            done = execute("INSERT INTO envelope (chain_id, seq, hash, publication) VALUES (?, ?, ?, ?)", row)
+        row = (chain_id, statement.seq, envelope.hash, statement.prev, hashlib.sha256(publication).hexdigest())
+        with self._transaction():
+            done = execute("INSERT INTO envelope (chain_id, seq, hash, prev, publication) VALUES (?, ?, ?, ?, ?)", row)
             for picture in statement.pictures:
                 execute("INSERT INTO picture (sha256, envelope_id) VALUES (?, ?)", (picture.sha256, done.lastrowid))
 
+    @_asking
     def recover(self) -> None:
         """After a write that failed, finds out from the files what the card holds; does nothing otherwise.
 
         Raises:
             CardError: the card still refuses.
         """
-        self._on_thread()
         try:
             if not self._is_sure:
                 self._look_at_files()
-        except (OSError, DatabaseError, sqlite3.Error) as error:
-            raise CardError(f"card: {error}: make room or change it, and press again") from error
+        except OSError as error:
+            raise _refused(error) from error
+
+    def reserve(self, size: int) -> None:
+        """Sees to it that there is room for so many bytes; what may be purged is, if there is not.
+
+        Raises:
+            CardError: there is not.
+        """
+        try:
+            lacks = ROOM_BYTES_MIN + size - self._storage.free()
+        except OSError as error:
+            raise _refused(error) from error
+        if lacks > 0 and self.purge(max(lacks, PURGE_BYTES_MIN)) < lacks:
+            raise CardError(
+                f"card: {lacks} bytes too few are free, and nothing more may be purged: let hubs receipt, or change it"
+            )
 
     def place(self) -> Place:
         """Where the next record goes."""
         self._on_thread()
         return self._place
+
+    @_asking
+    def places(self) -> list[Place]:
+        """Where every chain of the card stands, the present one first: hubs may have lost of an earlier one, too."""
+        table, chains = self._envelopes, self._chains
+        last = table.select(chains.chain, table.hash, fn.MAX(table.seq).alias("seq"))  # SQLite: the hash of that row
+        earlier = last.join(chains, on=table.chain_id == chains.id).where(table.chain_id != self._chain)
+        rows = earlier.group_by(table.chain_id).order_by(table.chain_id)
+        return [self._place, *(Place(row["chain"], row["seq"] + 1, row["hash"]) for row in rows)]
 
     def _last_place(self) -> tuple[int, Place]:
         chain = self._chains.select().order_by(self._chains.id.desc()).first()
@@ -219,11 +400,11 @@ class Store:
         place = Place(chain["chain"], last["seq"] + 1, last["hash"]) if last else Place(chain["chain"], 1, NOTHING)
         return chain["id"], place
 
-    def write(self, sealed: Sequence[bytes], number: int) -> "Future[None]":
+    def write(self, sealed: bytes, number: int) -> "Future[None]":
         """Begins to write a sealed picture, to be handed to `keep`: there is time to sign while the card works.
 
         Args:
-            sealed: its sealed bytes, in pieces.
+            sealed: its sealed bytes.
             number: which of the record's pictures it is.
         """
         self._on_thread()
@@ -245,7 +426,7 @@ class Store:
         names = [f"{picture.sha256}.picture" for picture in statement.pictures]
         self._is_sure = False
         try:
-            _write_durably(self.folder / "envelope.new", [publication])
+            _write_durably(self.folder / "envelope.new", publication)
             for number, (name, written) in enumerate(zip(names, pictures, strict=True)):
                 written.result()
                 (self.folder / f"picture-{number}.new").replace(self.folder / name)
@@ -254,12 +435,12 @@ class Store:
             _sync_folder(self.folder)
             self._insert(self._chain, envelope, publication)
             self._place, self._is_sure = Place(statement.chain, statement.seq + 1, envelope.hash), True
-        except (OSError, DatabaseError, sqlite3.Error) as error:
+        except (OSError, PeeweeException, sqlite3.Error) as error:
             raise CardError(f"card: record {statement.seq} could not be written: {error}: press again") from error
 
+    @_asking
     def count(self) -> int:
         """How many records the card holds."""
-        self._on_thread()
         return int(self._envelopes.select().count())
 
     def last_receipt(self) -> str:
@@ -268,73 +449,140 @@ class Store:
         return self._last_receipt
 
     def _youngest_receipt(self) -> str:
-        row = self._receipts.select(self._receipts.text).order_by(self._receipts.at.desc()).first()
+        table = self._receipts
+        row = table.select(table.text).where(table.hub.in_(self._counted)).order_by(table.at.desc()).first()
         return hashlib.sha256(row["text"]).hexdigest() if row else NOTHING
 
-    def waiting(self, receipts: int) -> Iterator[Kept]:
-        """The outbox: records that fewer than `receipts` hubs have receipted, the oldest first."""
-        self._on_thread()
-        # COALESCE makes values of the two queries, for peewee writes UNION ALL for a sum of bare ones.
-        held_by = fn.COALESCE(self._receipted_by("seq"), 0) + fn.COALESCE(self._extras_of(), 0)
-        query = self._joined().where(held_by < receipts)
-        for row in query.order_by(self._envelopes.id).iterator():
-            yield Kept(row["chain"], row["seq"], row["publication"])
+    def waiting(self, receipts: int, hub: str = "") -> Iterator[Kept]:
+        """The outbox: records that fewer than `receipts` hubs have receipted, the oldest first.
 
+        Args:
+            receipts: how many are enough.
+            hub: only those that this one has not receipted.
+        """
+        self._on_thread()
+
+        def query() -> Any:
+            too_few = self._held_by(self._counted) < receipts
+            lacks = self._held_by([self._hubs[hub]]) < 1 if hub else too_few
+            return self._joined().where(too_few, lacks).order_by(self._envelopes.id)
+
+        try:
+            for chain, seq, publication in self._rows(("waiting", receipts, hub), query):
+                yield Kept(chain, seq, publication)
+        except (PeeweeException, sqlite3.Error) as error:
+            self._mend(error)  # and whoever asks next gets them all
+
+    @_asking
+    def unsettled(self, receipts: int) -> list[tuple[Kept, tuple[str, ...]]]:
+        """Every record that waits, or whose pictures do, and the names of these; in the order of their chains."""
+        table, named = self._envelopes, self._pictures
+        pictures = named.select(fn.GROUP_CONCAT(named.sha256)).where(named.envelope_id == table.id)
+        waiting = self._joined(pictures.alias("pictures")).where(self._receipted_by("whole") < receipts)
+        return [
+            (
+                Kept(row["chain"], row["seq"], row["publication"]),
+                tuple(filter(None, str(row["pictures"] or "").split(","))),
+            )
+            for row in waiting.order_by(table.chain_id, table.seq)
+        ]
+
+    @_asking
     def waiting_count(self, receipts: int) -> int:
         """How many records wait: for receipts, or for their pictures to be receipted."""
-        self._on_thread()
-        return int(self._joined().where(self._receipted_by("whole") < receipts).count())
 
+        def query() -> Any:
+            return self._envelopes.select(fn.COUNT(1)).where(self._receipted_by("whole") < receipts)
+
+        return int(self._rows(("waiting count", receipts), query).fetchone()[0])
+
+    @_asking
+    def receipted(self) -> int:
+        """How much hubs hold, as a number that is another one whenever a receipt was filed that says something new."""
+        table, extra = self._receipts, self._extras
+        row = table.select(fn.COALESCE(fn.SUM(table.seq + table.whole), 0).alias("held")).first()
+        return int(row["held"]) + int(extra.select().count())
+
+    @_asking
     def find(self, publication: str) -> Kept | None:
         """The record whose publication has this SHA-256."""
-        self._on_thread()
         row = self._joined().where(self._envelopes.publication == publication).first()
         return Kept(row["chain"], row["seq"], row["publication"]) if row else None
 
     def read(self, kept: Kept) -> bytes | None:
-        """A record's publication; None when the file does not have its bytes any more."""
+        """A record's publication; None when the file does not have its bytes any more, which is told once."""
         try:
             publication = (self.folder / kept.file_name).read_bytes()
         except OSError:
-            return None
-        return publication if hashlib.sha256(publication).hexdigest() == kept.publication else None
+            publication = b""
+        if hashlib.sha256(publication).hexdigest() == kept.publication:
+            return publication
+        self._tell(Event.RECORD_BAD, kept.file_name)
+        return None
 
-    def read_chunk(self, sha256: str, start: int, length: int) -> bytes:
-        """A piece of a sealed picture that this card keeps; empty when there is none, or it cannot be read."""
-        self._on_thread()
-        is_ours = self._pictures.select().where(self._pictures.sha256 == sha256).exists()
-        if not is_ours or start >= PICTURE_BYTES_MAX:  # a hub may ask for a chunk beyond what files can be long
+    @_asking
+    def read_chunk(self, sha256: str, number: int) -> bytes:
+        """A chunk of a sealed picture that this card keeps; empty when there is none.
+
+        Nothing is read from a picture that does not have its bytes any more, which is told once.
+        """
+        if not self._pictures.select().where(self._pictures.sha256 == sha256).exists():
             return b""
+        name = f"{sha256}.picture"
         try:
-            with (self.folder / f"{sha256}.picture").open("rb") as file:
-                file.seek(start)
-                return file.read(length)
+            with (self.folder / name).open("rb") as file:
+                if sha256 not in self._digests:
+                    self._digest(file, sha256)
+                digests = self._digests[sha256]
+                if number >= len(digests) > 0:
+                    return b""
+                file.seek(number * CHUNK_BYTES)
+                chunk = file.read(CHUNK_BYTES)
         except OSError:
-            return b""
+            digests, chunk = (), b""
+        if digests and hashlib.sha256(chunk).digest() == digests[number]:
+            return chunk
+        self._tell(Event.PICTURE_BAD, name)
+        return b""
 
+    def _digest(self, file: BinaryIO, sha256: str) -> None:
+        """Remembers what each chunk of a picture must be; of one that is not what its name says, nothing."""
+        if len(self._digests) >= _DIGESTED_MAX:
+            self._digests.clear()
+        whole, digests = hashlib.sha256(), list[bytes]()
+        while chunk := file.read(CHUNK_BYTES):
+            whole.update(chunk)
+            digests.append(hashlib.sha256(chunk).digest())
+        self._digests[sha256] = tuple(digests) if whole.hexdigest() == sha256 else ()
+
+    def _tell(self, event: Event, name: str) -> None:
+        if name not in self._told:
+            self._told.add(name)
+            self._log(event, file=name)
+
+    @_asking
     def settle(self, receipt: Note[Receipt]) -> bool:
         """Files a receipt.
 
-        Receipts may come late and again: what a hub has once said it holds stays said.
+        The youngest one of a hub tells what it holds; older ones, which come late or again, change nothing. So if it
+        holds less than it did, it was restored from an old backup: what it has lost waits again, if it is still here.
 
         Returns:
-            Whether it was one for this card: of a chain it has, with the hash it knows.
+            Whether it was one for this card: of a hub that counts and a chain it has, with the hash it knows.
 
         Raises:
             CardError: the card refused; the hub will say it again.
         """
-        self._on_thread()
         statement = receipt.statement
         chain_id = self._chain_id(statement.chain)
-        try:
-            if chain_id is None or not self._agrees(chain_id, statement.seq, statement.hash):
-                if chain_id == self._chain and statement.seq > 0:
-                    self._leave_chain(statement)
-                return False
-            self._file(receipt, chain_id)
-            self._last_receipt = self._youngest_receipt()
-        except (DatabaseError, sqlite3.Error) as error:
-            raise CardError(f"card: a receipt of {statement.hub} could not be filed: {error}: make room") from error
+        if statement.hub not in self._hubs:
+            return False
+        if chain_id is None or not self._agrees(chain_id, statement.seq, statement.hash):
+            if chain_id == self._chain and statement.seq > 0:
+                self._leave_chain(statement)
+            return False
+        self._file(receipt, chain_id)
+        self._last_receipt = self._youngest_receipt()
         return True
 
     def _leave_chain(self, statement: Receipt) -> None:
@@ -347,33 +595,124 @@ class Store:
         self._chain, self._place = self._last_place()
 
     def _file(self, receipt: Note[Receipt], chain_id: int) -> None:
-        statement = receipt.statement
-        table, new = self._receipts, EXCLUDED
-        younger = new.at >= table.at
-        with self._database.atomic():
+        statement, table, hub = receipt.statement, self._receipts, self._hubs[receipt.statement.hub]
+        filed = table.select().where(table.hub == hub, table.chain_id == chain_id).first()
+        if filed and statement.at < filed["at"]:
+            return
+        seq, whole = statement.seq, min(statement.whole, statement.seq)
+        with self._transaction():
+            if filed and statement.at == filed["at"]:  # of one second: nobody knows which came first
+                seq, whole = max(seq, filed["seq"]), max(whole, filed["whole"])
+            elif filed:
+                is_less = seq < filed["seq"] or whole < filed["whole"]
+                if is_less:
+                    self._log(Event.HUB_RESTORED, hub=statement.hub, seq=seq, before=filed["seq"])
+                self._forget_extras(hub, chain_id, statement, every=is_less)
             table.insert(
-                hub=statement.hub,
-                chain_id=chain_id,
-                seq=statement.seq,
-                whole=min(statement.whole, statement.seq),
-                at=statement.at,
-                text=receipt.text,
-            ).on_conflict(
-                conflict_target=(table.hub, table.chain_id),
-                update={
-                    table.seq: fn.MAX(table.seq, new.seq),
-                    table.whole: fn.MAX(table.whole, new.whole),
-                    table.text: fn.IIF(younger, new.text, table.text),
-                    table.at: fn.MAX(table.at, new.at),
-                },
-            ).execute()
+                hub=hub, chain_id=chain_id, seq=seq, whole=whole, at=statement.at, text=receipt.text
+            ).on_conflict_replace().execute()
             for extra in statement.extras:
                 envelope_id = self._envelope_id(chain_id, extra.seq, extra.hash)
                 if envelope_id is not None:
-                    self._extras.insert(hub=statement.hub, envelope_id=envelope_id).on_conflict_ignore().execute()
+                    self._extras.insert(hub=hub, envelope_id=envelope_id).on_conflict_ignore().execute()
+
+    def _forget_extras(self, hub: str, chain_id: int, statement: Receipt, *, every: bool) -> None:
+        """What a hub named beyond a gap before and would name again, if it still held it.
+
+        A receipt with room left names all; a full one names some only, and yet says that the first after `seq` lacks.
+        """
+        table, is_all = self._envelopes, every or len(statement.extras) < EXTRAS_MAX
+        told_of = table.chain_id == chain_id
+        if not is_all:
+            told_of &= table.seq <= statement.seq + 1
+        envelopes = table.select(table.id).where(told_of)
+        self._extras.delete().where(self._extras.hub == hub, self._extras.envelope_id.in_(envelopes)).execute()
+
+    @_asking
+    def purge(self, room: int) -> int:
+        """Makes room: removes whole records that enough hubs have receipted whole, the oldest first.
+
+        The last envelope of a chain always stays: the next one is chained to it.
+
+        Args:
+            room: about how many bytes are wanted.
+
+        Returns:
+            How many bytes were freed; fewer than wanted when nothing more may go.
+
+        Raises:
+            CardError: the card refused; what has gone may go, and `recover` finishes it.
+        """
+        self.recover()
+        going, freed = list[_Row](), 0
+        for row in self._purgeable():
+            if freed >= room:
+                break
+            going.append(row)
+            freed += sum(_size(self.folder / name) for name in (row.kept.file_name, *row.pictures))
+        self._is_sure = False
+        try:
+            self._remove(going)
+        except OSError as error:
+            raise CardError(f"card: {len(going)} receipted records could not be purged: {error}: change it") from error
+        self._is_sure = True
+        return freed
+
+    def _purgeable(self, *, ever: bool = False) -> "Iterator[_Row]":
+        """What may be purged, the oldest first; with `ever`, also by receipts of hubs that have ceased to count.
+
+        A chain is purged from its beginning: what hubs hold whole has no gap before it.
+        """
+        table, later = self._envelopes, self._table("envelope", "chain_id", "seq", alias="later")
+        has_later = later.select(1).where(later.chain_id == table.chain_id, later.seq > table.seq)
+        held_by = self._receipted_by("whole", ever=ever)
+        query = self._joined(table.id).where(held_by >= self._purge_receipts, fn.EXISTS(has_later))
+        for row in query.order_by(table.chain_id, table.seq).iterator():
+            named = self._pictures.select(self._pictures.sha256).where(self._pictures.envelope_id == row["id"])
+            pictures = tuple(f"{picture['sha256']}.picture" for picture in named)
+            yield _Row(row["id"], Kept(row["chain"], row["seq"], row["publication"]), pictures)
+
+    def _remove(self, rows: "Sequence[_Row]") -> None:
+        """Removes records, so that after a cut at any step each is whole, or has a row but no envelope, or is gone.
+
+        The second are removed at the next start. Were a picture or a row to go first, what is left might be taken for a
+        record that was never whole, or be adopted again.
+        """
+        if not rows:
+            return
+        for files in ([row.kept.file_name for row in rows], [name for row in rows for name in row.pictures]):
+            for name in files:
+                (self.folder / name).unlink(missing_ok=True)
+            _sync_folder(self.folder)
+        with self._transaction():
+            for row in rows:
+                self._pictures.delete().where(self._pictures.envelope_id == row.id).execute()
+                self._extras.delete().where(self._extras.envelope_id == row.id).execute()
+                self._envelopes.delete().where(self._envelopes.id == row.id).execute()
 
     def _agrees(self, chain_id: int, seq: int, hash_: str) -> bool:
-        return hash_ == NOTHING if seq == 0 else self._envelope_id(chain_id, seq, hash_) is not None
+        """Whether a hub's word on which envelope is the `seq`th is the card's own."""
+        if seq == 0:
+            return hash_ == NOTHING
+        table = self._envelopes
+        query = table.select(table.seq, table.hash, table.prev).where(table.chain_id == chain_id, table.seq >= seq)
+        row = query.order_by(table.seq).first()
+        if row is None:
+            return hash_ == self._left_alone(chain_id, seq)
+        if row["seq"] > seq + 1:
+            # Of what was purged only the last hash is known, from the envelope after it. What is receipted up to here
+            # settles nothing that is still kept.
+            return not table.select(1).where(table.chain_id == chain_id, table.seq < seq).exists()
+        return bool(hash_ == row["hash" if row["seq"] == seq else "prev"])
+
+    def _left_alone(self, chain_id: int, seq: int) -> str | None:
+        """The hash of an envelope that was left alone for its pictures: what was before it is receipted with it."""
+        chain = self._chains.select().where(self._chains.id == chain_id).first()["chain"]
+        try:
+            envelope, _ = self._envelope(Kept(chain, seq, ""))
+        except (OSError, TheirFault):
+            return None
+        return envelope.hash
 
     def _chain_id(self, chain: str) -> int | None:
         row = self._chains.select().where(self._chains.chain == chain).first()
@@ -384,33 +723,53 @@ class Store:
         row = table.select(table.id).where(table.chain_id == chain_id, table.seq == seq, table.hash == hash_).first()
         return row["id"] if row else None
 
-    def _joined(self) -> Any:
+    def _rows(self, name: tuple[str | int, ...], query: Callable[[], Any]) -> Any:
+        """The rows of a query of that name, whose SQL is built once.
+
+        A unit asks what waits every second, and peewee takes longer to build the question than SQLite to answer it.
+        """
+        if name not in self._built:
+            self._built[name] = query().sql()
+        return self._database.execute_sql(*self._built[name])
+
+    def _joined(self, *columns: Any) -> Any:
         table = self._envelopes
-        query = table.select(self._chains.chain, table.seq, table.publication)
+        query = table.select(self._chains.chain, table.seq, table.publication, *columns)
         return query.join(self._chains, on=table.chain_id == self._chains.id)
 
-    def _receipted_by(self, column: str) -> Any:
+    @property
+    def _counted(self) -> list[str]:
+        return list(self._hubs.values())
+
+    def _held_by(self, hubs: list[str]) -> Any:
+        """How many of these hubs have receipted an envelope."""
+        # COALESCE makes values of the two queries, for peewee writes UNION ALL for a sum of bare ones.
+        return fn.COALESCE(self._receipted_by("seq", hubs), 0) + fn.COALESCE(self._extras_of(hubs), 0)
+
+    def _receipted_by(self, column: str, hubs: list[str] | None = None, *, ever: bool = False) -> Any:
         """How many hubs' receipts reach an envelope, by `seq` or by `whole`."""
         table = self._receipts
         reaches = (table.chain_id == self._envelopes.chain_id) & (getattr(table, column) >= self._envelopes.seq)
+        if not ever:
+            reaches &= table.hub.in_(self._counted if hubs is None else hubs)
         return table.select(fn.COUNT(1)).where(reaches)
 
-    def _extras_of(self) -> Any:
-        """How many hubs have receipted an envelope as an extra and have not reached it since."""
+    def _extras_of(self, hubs: list[str]) -> Any:
+        """How many of these hubs have receipted an envelope as an extra and have not reached it since."""
         extra, receipt = self._extras, self._receipts
         reached = receipt.select(1).where(
             receipt.hub == extra.hub, receipt.chain_id == self._envelopes.chain_id, receipt.seq >= self._envelopes.seq
         )
-        return extra.select(fn.COUNT(1)).where(extra.envelope_id == self._envelopes.id, ~fn.EXISTS(reached))
+        beyond = (extra.envelope_id == self._envelopes.id) & extra.hub.in_(hubs)
+        return extra.select(fn.COUNT(1)).where(beyond, ~fn.EXISTS(reached))
 
     def _on_thread(self) -> None:
         if threading.get_ident() != self._thread:
             raise AssertionError("the store is used by the one thread that opened it")
 
 
-def _connect(path: Path) -> Any:
+def _connect(database: Any) -> None:
     """Opens the index, checked, and with the durability that the kept lamp promises."""
-    database: Any = SqliteDatabase(str(path), thread_safe=False)
     database.connect()
     connection: sqlite3.Connection = database.connection()
     try:
@@ -418,32 +777,57 @@ def _connect(path: Path) -> Any:
         asked = ("journal_mode=WAL", "synchronous", "quick_check(1)")
         mode, synchronous, check = (connection.execute(f"PRAGMA {pragma}").fetchone()[0] for pragma in asked)
         if (mode, synchronous) != ("wal", 2):
-            raise OSError(f"{path}: expected journal mode wal and synchronous 2, found {mode} and {synchronous}")
+            raise OSError(f"expected journal mode wal and synchronous 2, found {mode} and {synchronous}")
         if check != "ok":
             raise sqlite3.DatabaseError(check)
-        connection.executescript(_SCHEMA)
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        (tables,) = connection.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()
+        if not tables:
+            connection.executescript(_SCHEMA)
+        elif version != _VERSION:
+            raise sqlite3.DatabaseError(f"it is of version {version}, not {_VERSION}")
     except BaseException:
         database.close()
         raise
-    return database
+
+
+def _code(error: PeeweeException | sqlite3.Error) -> int:
+    """SQLite's own code of what went wrong, which peewee hides; what we raise ourselves is of a bad file.
+
+    So is a question to an index that is closed because it could not be opened anew.
+    """
+    cause = error if isinstance(error, sqlite3.Error) else error.__context__
+    return int(getattr(cause, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT))
 
 
 def _means_bad_file(error: sqlite3.Error) -> bool:
     """Whether the file itself is at fault: one on a full or locked card may be as good as ever."""
-    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT)  # what we raise ourselves has none
-    unreadable = (sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_IOERR_SHORT_READ)
-    return code in unreadable or code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+    return _code(error) in _UNREADABLE or _code(error) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
-def _unusable(folder: Path, error: Exception) -> CardError:
-    return CardError(f"card {folder}: {error}: check that it is mounted, writable and not full")
+def _blames_the_card(error: PeeweeException | sqlite3.Error) -> bool:
+    """Whether to open the index anew would be of no use: the card is full or refuses, or another program has it."""
+    return _code(error) & 0xFF in _OF_THE_CARD and _code(error) not in _UNREADABLE
 
 
-def _write_durably(path: Path, pieces: Sequence[bytes]) -> None:
+def _refused(error: Exception) -> CardError:
+    return CardError(f"card: {error}: make room or change it, and press again")
+
+
+def _write_durably(path: Path, content: bytes) -> None:
     with path.open("wb") as file:
-        file.writelines(pieces)
+        file.write(content)
         file.flush()
+        os.utime(file.fileno(), ns=(0, 0))  # a card must not tell when each record was kept
         os.fsync(file.fileno())
+
+
+def _size(path: Path) -> int:
+    """Its bytes; none if it is not there."""
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
 
 
 def _sync_folder(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""The unit: scan, store, outbox and body joined: an inbox, and `handle(event)` for one event at a time.
+"""The unit: scan, store, custody and body joined: an inbox, and `handle(event)` for one event at a time.
 
 One thread owns it. What the body's own threads have to say they put into the inbox; on a Pi `run` takes it out again,
 in the simulator a scheduler calls `handle` and `wake` directly. So there are no locks here.
@@ -11,9 +11,10 @@ from concurrent.futures import Future
 from queue import Empty, SimpleQueue
 from random import Random
 
+from device.corner import Corner
+from device.custody import Custody
 from device.keeper import Keeper, Prepared
 from device.log import Event
-from device.outbox import Chunk, Outbox
 from device.ports import (
     Acknowledged,
     Body,
@@ -28,11 +29,15 @@ from device.ports import (
     LinkUp,
     Ms,
     ReaderFailed,
+    StickIn,
+    StickOut,
+    StickWorked,
 )
+from device.room import Room
 from device.scan import (
     LOOK_MS_MAX,
     Failed,
-    Faulted,
+    Idle,
     Keep,
     Kept,
     Look,
@@ -42,7 +47,6 @@ from device.scan import (
     Pressed,
     Searching,
     Show,
-    Showing,
     Started,
     Starting,
     State,
@@ -54,33 +58,16 @@ from device.scan import (
 )
 from device.settings import Settings
 from device.signals import Signal
+from device.stick import Sticks
 from device.store import CardError, Store
-from wire import note
 from wire.acta import Refusal
-from wire.errors import OurFault, TheirFault
+from wire.errors import OurFault
 from wire.log import Log
 from wire.note import Signer
-from wire.receipt import Holding, Receipt, Refused
 from wire.record import Quality
-from wire.topics import Leaf, Topic
 
 WAKE_MS = 100
 """How often time is looked at; a verdict may be shown this much too long."""
-
-CHUNKS_ON_THEIR_WAY_MAX = 4
-"""256 KB: a record that is kept meanwhile must not wait long behind pictures on a slow link."""
-
-RECONNECT_MS_MIN = 1_000
-RECONNECT_MS_MAX = 120_000
-
-RECONCILE_MS = 3_000
-"""How long to wait after connecting for a hub to say what it holds, before offering it again."""
-
-HOLDING_MS = 60_000
-"""While something waits and no hub says anything, how often to say what is held."""
-
-OFFER_MS = 1_000
-"""How often to look for offers that have come due."""
 
 
 class Unit:
@@ -113,7 +100,6 @@ class Unit:
         self._body = body
         self._inbox = inbox
         self._signer = signer
-        self._chance = chance
         self._log = log
         self._reader = reader
         self._state: State = Starting()
@@ -123,22 +109,19 @@ class Unit:
         self._prepared: Future[Prepared] | None = None
         self._kept: set[frozenset[str]] = set()
         self._mesas: set[str] = set()
-        self._link: LinkUp | None = None
-        self._failures = 0
         self._pressed_at: Ms = 0
-        self._connect_at: Ms | None = None
-        self._offer_from: Ms = 0
-        self._offer_at: Ms = 0
-        self._holding_at: Ms = 0
-        self._on_their_way: dict[int, bool] = {}
-        self._lamp: Signal | None = None
         body.indicator.show(Signal.STARTING)
         try:
             self._keeper = self._open_card()
         except CardError:
             body.indicator.show(Signal.FAULT)
             raise
-        self._outbox = Outbox(self._keeper.store, settings.receipts, chance)
+        self._room = Room(self._keeper.store, body.storage, log)
+        self._corner = Corner(body.storage, settings.deployment, settings.unit, settings.hubs, settings.receipts)
+        self._custody = Custody(
+            settings, self._keeper.store, signer, body.link, body.clock, body.indicator, chance, log
+        )
+        self._sticks = Sticks(settings, self._keeper.store, signer, self._corner, self._custody.answered, log)
 
     @property
     def store(self) -> Store:
@@ -157,11 +140,10 @@ class Unit:
             self._log(Event.READER_BAD, why=str(error))
             self._body.indicator.show(Signal.FAULT)
             raise
-        self._connect_at = self._now()
         store, waiting = self.store, self.store.waiting_count(self._settings.receipts)
         self._log(Event.STARTED, unit=self._settings.unit, boot=store.boot, kept=store.count(), waiting=waiting)
         self._scan(Started())
-        self._show_link()
+        self._custody.start()
 
     def run(self, stopped: Callable[[], bool]) -> None:
         """Handles events until `stopped` says so."""
@@ -190,9 +172,11 @@ class Unit:
                     self._number += 1
                     self._frames[self._number] = press, self._keeper.prepare(frame)
                     self._reader.read(self._number, frame.luma, press)
-            case FrameRead(number, payloads, quality, lost):
+            case FrameRead(number, payloads, quality, lost, uncertified):
                 if lost:
                     self._log(Event.READER_LOST, why=lost)
+                if uncertified:
+                    self._log(Event.UNCERTIFIED, where=uncertified)
                 if number in self._frames:  # it is kept with the photograph that it was read in, and no other
                     press, self._prepared = self._frames.pop(number)
                     self._scan(self._judge(press, payloads, quality))
@@ -205,30 +189,22 @@ class Unit:
                 self._log(Event.CAMERA_BAD, why=why)
                 if self._looks:
                     self._failed(self._looks.popleft())
-            case LinkUp():
-                self._link_is_up(event)
-            case LinkDown(why):
-                self._link_is_down(why)
-            case Acknowledged(token, failure):
-                self._on_their_way.pop(token, None)
-                if failure:
-                    self._log(Event.NOT_TAKEN, why=failure)
-                self._offer()
-            case Delivered(_, payload):
-                self._delivered(payload)
+            case LinkUp() | LinkDown() | Acknowledged() | Delivered():
+                self._custody.handle(event)
+            case StickIn() | StickWorked() | StickOut():
+                self._sticks.handle(event, self._now())
+                self._custody.show(self._sticks.signal)
 
     def wake(self) -> None:
         """Lets time pass: verdicts end, connections and offers come due."""
-        now = self._now()
-        self._scan(Woke(now))
-        if self._connect_at is not None and now >= self._connect_at:
-            self._connect_at = None
-            self._body.link.connect()
-        if self._link is not None and now >= self._offer_at:
-            self._offer_at = now + OFFER_MS
-            self._offer()
-        if self._link is not None and now >= self._holding_at and self._lamp is not Signal.LINK_SETTLED:
-            self._say_holding()
+        self._scan(Woke(self._now()))
+        self._custody.wake()
+        if isinstance(self._state, Idle) and not self._state.parts and self._room.idle(self._now()):
+            if self._room.is_short:
+                self._log(Event.CARD_SHORT, free=self._body.storage.free())
+            self._body.indicator.show(self._room_signal)
+        if self._sticks.wake(self._now()):
+            self._custody.show(self._sticks.signal)
 
     # The scan: pressed, looked, kept.
 
@@ -237,15 +213,20 @@ class Unit:
         for order in orders:
             match order:
                 case Show(signal):
-                    self._body.indicator.show(signal)
+                    self._body.indicator.show(self._room_signal if signal is Signal.IDLE else signal)
                     self._log_scan(event, signal)
                 case Look(since):
                     self._looks.append(since)
                     self._body.camera.look()
                 case Keep():
+                    self._corner.make_way()
                     self._scan(self._keep(order))  # the verdict first: a volunteer waits for it
-                    self._show_link()
-                    self._offer()
+                    self._custody.kept()
+
+    @property
+    def _room_signal(self) -> Signal:
+        """What says that the unit is ready."""
+        return Signal.CARD_NEARLY_FULL if self._room.is_short else Signal.IDLE
 
     def _failed(self, press: Ms) -> None:
         """What was asked for a press failed; if it was an earlier one, this one's own answer is still to come."""
@@ -259,7 +240,7 @@ class Unit:
             silent = Event.READER_BAD if self._frames else Event.CAMERA_BAD
             self._frames.clear()
             self._log(silent, why=f"no answer within {LOOK_MS_MAX} ms")
-        elif isinstance(self._state, Showing | Faulted):
+        elif isinstance(event, Looked | Kept | Failed):
             self._log(Event.SCANNED, signal=signal.word, ms=self._now() - self._pressed_at)
 
     def _judge(self, since: Ms, found: Payloads, quality: Quality) -> Looked:
@@ -300,9 +281,7 @@ class Unit:
 
     def _open_card(self) -> Keeper:
         settings = self._settings
-        store = Store(
-            self._body.storage.folder, self._signer.verifier, lambda what: self._log(Event.CARD_REPAIRED, what=what)
-        )
+        store = Store(self._body.storage, self._signer.verifier, settings.hubs, settings.receipts, self._log)
         return Keeper(
             store,
             settings.deployment,
@@ -312,111 +291,6 @@ class Unit:
             settings.profile.id,
             settings.mode,
         )
-
-    # The link: connected, offered, receipted.
-
-    def _link_is_up(self, link: LinkUp) -> None:
-        self._log(Event.LINK_UP, window=link.window)
-        self._link = link
-        self._on_their_way.clear()
-        self._outbox.connected(self._now())
-        self._offer_from = self._now() + RECONCILE_MS
-        self._say_holding()
-        self._show_link()
-
-    def _link_is_down(self, why: str) -> None:
-        wait = self._chance.randrange(min(RECONNECT_MS_MAX, RECONNECT_MS_MIN << min(self._failures, 10)))
-        self._failures += 1
-        self._link = None
-        self._connect_at = self._now() + wait
-        self._log(Event.LINK_DOWN, why=why, next_ms=wait)
-        self._show_link()
-
-    def _say_holding(self) -> None:
-        if self._link is None or len(self._on_their_way) >= self._link.window:
-            return  # asked again at the next wake
-        place = self.store.place()
-        holding = Holding(chain=place.chain, hash=place.prev, seq=place.seq - 1, unit=self._settings.unit)
-        self._publish(Leaf.HOLDING, note.write(holding, self._signer))
-        self._holding_at = self._now() + HOLDING_MS + self._chance.randrange(HOLDING_MS)
-
-    def _offer(self) -> None:
-        """Publishes what is due, as far as there is room on the link."""
-        if self._link is None or self._now() < self._offer_from:
-            return
-        now, room = self._now(), self._link.window - len(self._on_their_way)
-        for offer in self._outbox.due(now, room, CHUNKS_ON_THEIR_WAY_MAX - sum(self._on_their_way.values())):
-            if isinstance(offer, Chunk):
-                sent = self._publish(Leaf.CHUNK, offer.content, offer.sha256, offer.number)
-            else:
-                publication = self.store.read(offer)
-                if publication is None:
-                    self._log(Event.RECORD_BAD, file=offer.file_name)
-                    self._outbox.refused(offer, now)  # it takes no place from those that can be sent
-                    continue
-                sent = self._publish(Leaf.ENVELOPE, publication)
-            if not sent:
-                return
-            self._outbox.offered(offer, now)
-
-    def _publish(self, leaf: Leaf, payload: bytes, sha256: str = "", number: int = 0) -> bool:
-        """Publishes on a topic of ours; whether the link is still there."""
-        topic = str(Topic(self._settings.deployment, self._settings.unit, leaf, sha256, number))
-        if self._link is None:
-            return False
-        if len(payload) + len(topic) + 16 > self._link.bytes_max:
-            self._log(Event.TOO_LARGE, leaf=leaf.value, bytes=len(payload), max=self._link.bytes_max)
-            return True
-        token = self._body.link.publish(topic, payload)
-        if token is None:
-            return False
-        self._on_their_way[token] = leaf is Leaf.CHUNK
-        return True
-
-    def _delivered(self, payload: bytes) -> None:
-        try:
-            if note.kind_of(payload) == Refused.KIND:
-                self._refused(note.read(payload, Refused, self._settings.hubs).statement)
-            else:
-                self._receipted(note.read(payload, Receipt, self._settings.hubs))
-        except TheirFault as error:
-            self._log(Event.RECEIPT_IGNORED, why=str(error))
-
-    def _receipted(self, receipt: note.Note[Receipt]) -> None:
-        statement = receipt.statement
-        try:
-            is_ours = statement.unit == self._settings.unit and self.store.settle(receipt)
-        except CardError as error:
-            self._log(Event.CARD_BAD, why=str(error))
-            return
-        if not is_ours:
-            self._log(Event.RECEIPT_IGNORED, hub=statement.hub, why="it is of a chain or an envelope this card has not")
-            return
-        self._failures = 0
-        self._log(Event.RECEIPTED, hub=statement.hub, seq=statement.seq, whole=statement.whole)
-        self._outbox.settled(statement.hub, statement.missing, self._now())
-        self._offer_from = self._now()  # a hub has spoken: what it holds is known
-        self._show_link()
-        self._offer()
-
-    def _refused(self, refused: Refused) -> None:
-        kept = self.store.find(refused.publication)
-        if kept is None or refused.unit != self._settings.unit:
-            self._log(Event.RECEIPT_IGNORED, hub=refused.hub, why="it refuses something this card has not")
-            return
-        self._log(Event.REFUSED, hub=refused.hub, seq=kept.seq, why=refused.why, words=refused.words)
-        self._body.indicator.show(Signal.REFUSED)
-        self._lamp = Signal.REFUSED
-        self._outbox.refused(kept, self._now())
-
-    def _show_link(self) -> None:
-        waits = self.store.waiting_count(self._settings.receipts) > 0
-        lamp = Signal.LINK_SETTLED
-        if waits:
-            lamp = Signal.LINK_WAITING if self._link is None else Signal.LINK_SENDING
-        if lamp is not self._lamp:
-            self._lamp = lamp
-            self._body.indicator.show(lamp)
 
     def _now(self) -> Ms:
         return self._body.clock.ms()

@@ -39,10 +39,19 @@ def make_body(settings: Settings, post: Post) -> Body:
         camera=PiCamera(partial(open_camera, picamera2), post),
         indicator=PinIndicator(pins, factory),
         clock=SystemClock(),
-        storage=CardStorage(settings.card),
-        link=MqttLink(settings.broker, settings.base, settings.unit, subscription, post),
+        storage=card_of(settings),
+        link=MqttLink(settings.brokers, settings.base, settings.unit, subscription, post),
         button=PushButton(pins.button, factory, post),
     )
+
+
+def card_of(settings: Settings) -> CardStorage:
+    """The card alone, of a unit that is not running.
+
+    Raises:
+        OurFault: it is not there.
+    """
+    return CardStorage(settings.card)
 
 
 def _libraries() -> tuple[Any, Any]:

@@ -4,16 +4,24 @@ import argparse
 import signal
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import msgspec
 
-from hub import count, settings
+from hub import count, register, settings
+from hub.check import check
+from hub.examine import Examiner
+from hub.keys import Keys
 from hub.ledger import Ledger
 from hub.log import Event, to_stderr
 from hub.mqtt import Link
+from hub.pictures import Pictures
 from hub.running import about, opened
-from hub.settings import Settings
+from hub.settings import POSTGRESQL, Settings
+from hub.stick import Import
 from wire.errors import TestigoError
 
 
@@ -29,6 +37,10 @@ def main() -> int:
                 _totals(chosen, as_json=arguments.json)
             case "export":
                 _export(chosen, arguments.file, force=arguments.force)
+            case "import":
+                _import(chosen, arguments.folder, is_dry=arguments.dry_run)
+            case "check":
+                _check(chosen)
             case _:
                 _run(chosen)
     except TestigoError as error:
@@ -59,6 +71,39 @@ def _export(chosen: Settings, file: Path, *, force: bool) -> None:
     print(f"{file}: {written} rows")
 
 
+def _check(chosen: Settings) -> None:
+    with Ledger.opened(chosen.database, about(chosen), write=True) as ledger:
+        whole, lost = check(ledger, Pictures(chosen.pictures), to_stderr)
+    print(f"pictures: {whole} whole, {lost} lost" + (": they are asked for again" if lost else ""))
+
+
+def _import(chosen: Settings, stick: Path, *, is_dry: bool) -> None:
+    if not is_dry:
+        with opened(chosen, lambda: int(time.time()), to_stderr) as intake:
+            _print(Import(chosen.deployment, intake.ledger, intake.examiner, intake.register(), intake).run(stick))
+        return
+    keys = Keys.read(chosen.keys, chosen.name)
+    examiner = Examiner(chosen.deployment, keys.opener, chosen.profile)
+    with _read_only(chosen) as ledger:  # in no one transaction: a stick is slow, and the hub's log would grow
+        _print(Import(chosen.deployment, ledger, examiner, register.read(chosen.register)).run(stick))
+
+
+def _print(lines: Iterator[str]) -> None:
+    for line in lines:
+        print(line, flush=True)
+
+
+@contextmanager
+def _read_only(chosen: Settings) -> Iterator[Ledger]:
+    """The ledger, which a running hub may have open; an empty one for a hub that has never run."""
+    if chosen.database.startswith(POSTGRESQL) or Path(chosen.database).exists():
+        with Ledger.opened(chosen.database, about(chosen), write=False) as ledger:
+            yield ledger
+    else:
+        with TemporaryDirectory() as folder, Ledger.opened(f"{folder}/empty.db", about(chosen), write=True) as ledger:
+            yield ledger
+
+
 def _parser() -> argparse.ArgumentParser:
     # Without a default of its own, --settings behind the command does not undo the one before it.
     common = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
@@ -71,6 +116,12 @@ def _parser() -> argparse.ArgumentParser:
     export = commands.add_parser("export", parents=[common], help="write all readings as CSV")
     export.add_argument("file", type=Path, metavar="FILE.csv")
     export.add_argument("--force", action="store_true", help="overwrite the file")
+    commands.add_parser("check", parents=[common], help="read all pictures; those that rotted are asked for again")
+    imports = commands.add_parser(
+        "import", parents=[common], help="take what units left on a stick, and put the receipts on it"
+    )
+    imports.add_argument("folder", type=Path, metavar="FOLDER", help="where the stick is mounted")
+    imports.add_argument("--dry-run", action="store_true", help="only tell what would be taken, skipped, is missing")
     return parser
 
 

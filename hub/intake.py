@@ -21,6 +21,7 @@ import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 
 import msgspec
 
@@ -29,11 +30,13 @@ from hub.keys import Keys
 from hub.ledger import Chain, Kept, Ledger, Picture, Place
 from hub.log import Event
 from hub.pictures import Pictures
+from hub.quota import MEGABYTE, STRAYS_MAX, NoRoomError, Quota, QuotaError
 from hub.second import Second, Task
 from wire import note
 from wire.acta import Profile
 from wire.envelope import CHUNK_BYTES, Sealed, join
 from wire.errors import MalformedError, TheirFault, UnknownSignerError
+from wire.fields import NOTHING
 from wire.log import Log
 from wire.note import Verifier
 from wire.receipt import CHUNKS_MAX, EXTRAS_MAX, MISSING_MAX, Extra, Holding, Missing, Receipt, Refused
@@ -42,14 +45,20 @@ from wire.topics import FROM_UNITS, Leaf, Topic, parse
 ANSWERED_REFUSALS_MAX = 200
 """How many refusals are answered in one batch: rubbish must not keep the hub from signing receipts."""
 
+TOLD_REFUSALS_MAX = 16
+"""Of how many units' topics a batch's refusals are told in the log, those with the most: a log can be filled too."""
+
 REFUSALS_OF_A_UNIT_MAX = 256
 """How many refusals are kept as evidence for one unit's topics; later ones are signed, and not kept."""
 
 REFUSALS_MAX = 65536
-"""How many refusals are kept in all: names of units that do not exist are free."""
+"""How many refusals are kept in all, half of them for enrolled units: names of others are free to anybody."""
 
 SHARED_MIN = 32
 """From how many publications at once it is worth handing half of them to the second process."""
+
+BEHIND_SECONDS_MAX = 60
+"""By how much the clock may be behind the last receipt before it is told: a small step back is no fault."""
 
 _WORDS_MAX = 400
 _STEP = 256
@@ -83,6 +92,8 @@ class Intake:
         profile: reads payloads.
         now: tells the hub's clock, seconds since 1970 UTC.
         log: where to tell what happened.
+        quota: how much one unit may have here.
+        free: tells how many bytes are free on the hub's disks.
         second: a process that examines half of what comes at once; without one it is all done here.
     """
 
@@ -97,6 +108,8 @@ class Intake:
         profile: Profile,
         now: Callable[[], int],
         log: Log,
+        quota: Quota,
+        free: Callable[[], int],
         second: Second | None = None,
     ) -> None:
         self.deployment = deployment
@@ -108,6 +121,10 @@ class Intake:
         self.now = now
         self.log = log
         self.second = second
+        self.quota = quota
+        self.free = free
+        self.lasting: set[tuple[Event, str, str]] = set()
+        """What lasts and was told when it began: a unit at its quota, a disk that is low, a clock that is behind."""
         self.turns: dict[tuple[str, str], tuple[int, int]] = {}
         """Beyond which place each chain's pictures are asked for in turn, where they are too many for one receipt."""
         self.examiner = Examiner(deployment, keys.opener, profile)
@@ -155,18 +172,25 @@ class _Batch:
         self._intake = intake
         self._ledger = intake.ledger
         self._trusted = intake.register()
-        self._now = intake.now()
+        clock = intake.now()
+        self._now = max(clock, self._ledger.at)
+        self._is_low = intake.free() < intake.quota.free_bytes
         self._key_id = f" {intake.keys.signer.verifier.key_id.hex()}"
         self._dropped = 0
         self._offers: dict[tuple[str, str], list[Examined]] = defaultdict(list)
         self._came: list[tuple[str, bytes]] = []
         self._chunks: list[_Chunk] = []
+        self._strays: dict[int, int] = {}
+        self._named: dict[tuple[str, str], list[Picture]] = {}
+        self._naming: dict[int, set[tuple[str, str]]] = {}
         self._asked: set[tuple[str, str]] = set()
         self._grown: set[tuple[str, str]] = set()
         self._fitted: dict[int, tuple[Chain, int]] = {}
         self._holdings: set[tuple[str, str]] = set()
         self._refusals: dict[tuple[str, str, str], str] = {}
         self._events: list[tuple[Event, dict[str, str | int]]] = []
+        self._lasts(Event.CLOCK_BEHIND, self._now - clock > BEHIND_SECONDS_MAX)
+        self._lasts(Event.DISK_LOW, self._is_low)
         self._kept = self._copies = self._chunks_kept = 0
 
     def take(self, batch: Sequence[tuple[str, bytes]]) -> Answers:
@@ -179,7 +203,7 @@ class _Batch:
                 envelope = outcome.envelope.statement
                 self._offers[envelope.unit, envelope.chain].append(outcome)
         with self._ledger.transaction():
-            chains = self._ledger.chains(self._offers.keys() | self._asked)
+            chains = self._chains()
             self._keep(chains)
             for chunk in self._chunks:
                 try:
@@ -192,6 +216,7 @@ class _Batch:
                 self._receipt(chains[key])
             answers = [(self._topic(unit), chains[unit, chain].receipt) for unit, chain in sorted(chains)]
             refusals = self._signed_refusals()
+            self._ledger.passes(self._now)
         # Durable from here on.
         self._tell()
         return answers + refusals
@@ -246,6 +271,36 @@ class _Batch:
 
     # Check 6
 
+    def _chains(self) -> dict[tuple[str, str], Chain]:
+        """The chains that are spoken of; new ones are begun, as long as their units may have more."""
+        chains = self._ledger.chains(self._offers.keys() | self._asked)
+        for key in sorted((self._offers.keys() | self._asked) - chains.keys()):
+            # Nothing is held of it, and of what is only asked for nothing is kept: it has no number yet.
+            chains[key] = Chain(0, *key, 0, NOTHING, b"", "")
+            if key not in self._offers:
+                continue
+            if self._ledger.chains_of(key[0]) < self._intake.quota.chains:
+                chains[key] = self._ledger.begin(chains[key])
+                continue
+            fault = self._over(key[0], "unit_chains", f"{self._intake.quota.chains} chains")
+            for offer in self._offers.pop(key):
+                self._refuse(key[0], join(offer.note, offer.sealed), fault)
+        return chains
+
+    def _over(self, unit: str, setting: str, most: str) -> QuotaError:
+        """That a unit has as much here as it may have."""
+        self._lasts(Event.QUOTA, True, unit, setting)
+        return QuotaError(f"this hub holds {most} for a unit: keep it, and tell its operators to raise {setting}")
+
+    def _lasts(self, event: Event, holds: bool, unit: str = "", setting: str = "") -> None:
+        """Tells what lasts when it begins, and not again until it has ended."""
+        lasting, key = self._intake.lasting, (event, unit, setting)
+        if not holds:
+            lasting.discard(key)
+        elif key not in lasting:
+            lasting.add(key)
+            self._events.append((event, {"unit": unit, "setting": setting} if unit else {}))
+
     def _keep(self, chains: Mapping[tuple[str, str], Chain]) -> None:
         kept: list[Kept] = []
         for key, offers in self._offers.items():
@@ -267,16 +322,24 @@ class _Batch:
 
     def _of_chain(self, chain: Chain, offers: Iterable[Examined]) -> list[Kept]:
         """What is new of a chain; copies and forks among it are answered as such."""
-        offers = list(offers)
+        offers = sorted(offers, key=lambda offer: offer.envelope.statement.seq)
         held: dict[int, dict[str, tuple[bool, str]]] = defaultdict(dict)
         for place in self._ledger.places(chain, {offer.envelope.statement.seq for offer in offers}):
             held[place.seq][place.hash] = (place.stray, place.fault)
         kept = []
+        end = (chain.seq, chain.hash)
         for offer in offers:
             envelope, hash_ = offer.envelope.statement, offer.envelope.hash
+            follows = (envelope.seq - 1, envelope.prev) == end
+            if follows:
+                end = (envelope.seq, hash_)
             beside = held[envelope.seq]
             known = beside.get(hash_)
             stray = known[0] if known else any(not each_stray for each_stray, _ in beside.values())
+            over = None if known else self._over_in_chain(chain, envelope.seq, beside=stray and not follows)
+            if over:
+                self._refuse(chain.unit, join(offer.note, offer.sealed), over)
+                continue
             if stray:
                 self._refuse_fork(chain, envelope.seq, offer.note, offer.sealed, alarm=known is None)
             if offer.fault and not stray:
@@ -301,6 +364,23 @@ class _Batch:
                 )
             )
         return kept
+
+    def _over_in_chain(self, chain: Chain, seq: int, *, beside: bool) -> QuotaError | None:
+        """Why an envelope is too many of its chain.
+
+        Places are limited, and what lies beside them: so whatever a thief of the unit's key has put there and beyond,
+        what follows is always taken.
+        """
+        quota = self._intake.quota
+        if seq > quota.records:
+            return self._over(chain.unit, "unit_records", f"{quota.records} records of a chain")
+        if beside:
+            if chain.id not in self._strays:
+                self._strays[chain.id] = self._ledger.strays_beside(chain)
+            self._strays[chain.id] += 1
+            if self._strays[chain.id] > STRAYS_MAX:
+                return QuotaError(f"envelope {seq}: {STRAYS_MAX} beside its chain are kept as evidence: enrol anew")
+        return None
 
     def _follow(self, chain: Chain) -> None:
         """Moves a chain on over every envelope that follows, and tells those apart that do not.
@@ -348,33 +428,57 @@ class _Batch:
 
     def _take_chunk(self, chunk: _Chunk) -> None:
         topic, size = chunk.topic, len(chunk.content)
-        pictures = self._ledger.pictures(topic.unit, topic.sha256)
+        key = (topic.unit, topic.sha256)
+        if key not in self._named:
+            self._named[key] = self._ledger.pictures(*key)
+        pictures = self._named[key]
         if not pictures:
             raise UnknownPictureError("no envelope that is held names this picture: offer the envelope first")
         fitting = next((each for each in pictures if 0 < size == _chunk_bytes(each.name, topic.number)), None)
         if fitting is None:
             raise MalformedError(f"chunk {topic.number}: {size} bytes are not its length: cut the picture again")
-        naming = self._ledger.chains_naming(fitting)
+        if fitting.id not in self._naming:
+            self._naming[fitting.id] = self._ledger.chains_naming(fitting)
+        naming = self._naming[fitting.id]
         self._asked |= naming
         if fitting.whole:
             self._copies += 1
             return
         self._grown |= naming
+        if self._is_low:
+            raise NoRoomError(
+                f"chunk {topic.number}: this hub's disk is nearly full: it is asked for when there is room"
+            )
+        full = self._filled(topic.unit)
+        if full:
+            raise full
         self._chunks_kept += 1
-        if self._ledger.add_chunk(fitting, topic.number, chunk.content):
+        if self._ledger.add_chunk(topic.unit, fitting, topic.number, chunk.content):
             self._finish(fitting, topic.unit)
+            del self._named[key]
+
+    def _filled(self, unit: str) -> QuotaError | None:
+        """Why no more chunks of a unit's pictures are taken, if that is so."""
+        most = self._intake.quota.picture_bytes
+        full = self._ledger.held(unit) >= most
+        return self._over(unit, "unit_mb", f"{most // MEGABYTE} MB of pictures") if full else None
 
     def _finish(self, picture: Picture, unit: str) -> None:
         if self._intake.pictures.keep(picture.name, self._ledger.chunks(picture)):
             self._ledger.complete(picture)
         else:
             self._events.append((Event.PICTURE_WRONG, {"unit": unit, "sha256": picture.name.sha256}))
-        self._ledger.forget_chunks(picture)
+        self._ledger.forget_chunks(unit, picture)
 
     # Answers
 
     def _receipt(self, chain: Chain) -> None:
-        """Signs a receipt, if what is held of the chain is not what the last one says."""
+        """Signs a receipt, if what is held of the chain is not what the last one says, or its unit asks.
+
+        A unit believes the youngest one. So whoever asks gets one of now, lest a hub that was restored from an old
+        backup repeat what the unit has long known more than; and none is of an earlier date than the last, lest it be
+        ignored when the hub's clock was set back.
+        """
         receipt = Receipt(
             at=0,
             chain=chain.chain,
@@ -390,7 +494,7 @@ class _Batch:
             whole=self._ledger.whole(chain),
         )
         state = hashlib.sha256(msgspec.json.encode(receipt)).hexdigest() + self._key_id
-        if state != chain.state:
+        if state != chain.state or (chain.unit, chain.chain) in self._holdings:
             signed = note.write(msgspec.structs.replace(receipt, at=self._now), self._intake.keys.signer)
             chain.state, chain.receipt = state, signed
             self._ledger.move_on(chain)
@@ -421,6 +525,8 @@ class _Batch:
         """
         key, turns, half = (chain.unit, chain.chain), self._intake.turns, MISSING_MAX // 2
         oldest = self._ledger.missing(chain, (0, 0), MISSING_MAX)
+        if oldest and (self._is_low or self._filled(chain.unit)):
+            return []  # what would be refused is not asked for; `whole` tells that it lacks
         if len(oldest) < MISSING_MAX:
             turns.pop(key, None)
             return list(dict.fromkeys(each.picture for each in oldest))
@@ -438,20 +544,30 @@ class _Batch:
     def _refuse(self, unit: str, publication: bytes, fault: TheirFault) -> None:
         self._refusals[hashlib.sha256(publication).hexdigest(), unit, fault.why] = str(fault)[:_WORDS_MAX]
 
+    def _answered_refusals(self) -> list[tuple[tuple[str, str, str], str]]:
+        """The refusals that are answered: of each unit's topics one, then a second of each, and so on."""
+        turns: Counter[str] = Counter()
+        in_turn = []
+        for key, words in self._refusals.items():
+            turns[key[1]] += 1
+            in_turn.append((turns[key[1]], key, words))
+        return [(key, words) for _, key, words in sorted(in_turn, key=itemgetter(0))[:ANSWERED_REFUSALS_MAX]]
+
     def _signed_refusals(self) -> Answers:
         """The refusals, those sent before byte for byte the same; new ones are kept while there is room for them."""
         before = self._ledger.refused({publication for publication, _, _ in self._refusals})
         kept: Counter[str] = Counter()
         rows: list[tuple[str, str, str, int, bytes]] = []
         answers: Answers = []
-        for (publication, unit, why), words in list(self._refusals.items())[:ANSWERED_REFUSALS_MAX]:
+        for (publication, unit, why), words in self._answered_refusals():
             signed = before.get((publication, unit, why))
             if signed is None:
                 refused = Refused(self._now, self._intake.keys.signer.verifier.name, publication, unit, why, words)
                 signed = note.write(refused, self._intake.keys.signer)
                 if unit not in kept:
                     kept[unit] = self._ledger.refusals_of(unit)
-                if kept[unit] < REFUSALS_OF_A_UNIT_MAX and self._ledger.refusals + len(rows) < REFUSALS_MAX:
+                most = REFUSALS_MAX if unit in self._trusted else REFUSALS_MAX // 2
+                if kept[unit] < REFUSALS_OF_A_UNIT_MAX and self._ledger.refusals + len(rows) < most:
                     kept[unit] += 1
                     rows.append((publication, unit, why, self._now, signed))
             answers.append((self._topic(unit), signed))
@@ -462,7 +578,8 @@ class _Batch:
         log = self._intake.log
         for event, facts in self._events:
             log(event, **facts)
-        for (unit, why), count in sorted(Counter((unit, why) for _, unit, why in self._refusals).items()):
+        most = Counter((unit, why) for _, unit, why in self._refusals).most_common(TOLD_REFUSALS_MAX)
+        for (unit, why), count in sorted(most):
             log(Event.REFUSED, unit=unit, why=why, count=count)
         if len(self._refusals) > ANSWERED_REFUSALS_MAX:
             log(Event.UNANSWERED, count=len(self._refusals) - ANSWERED_REFUSALS_MAX)

@@ -5,6 +5,7 @@ by one thread, and one writer at a time. Rows are added and their states move on
 in what it says, or removed: of forks and conflicts both sides are kept.
 """
 
+import dataclasses
 import fcntl
 import hashlib
 import itertools
@@ -41,12 +42,17 @@ from peewee import (
 from hub.settings import POSTGRESQL
 from wire.envelope import Sealed
 from wire.errors import NotForUsError, OurFault
-from wire.fields import NOTHING
 
 _LOCK_NUMBER = 0x7465737469676F
 """What PostgreSQL's advisory lock of the one writer is called: `testigo` in ASCII."""
 
 _NOT_FOR_US = NotForUsError.why
+
+_STEP = 500
+"""How many rows are asked for by their numbers in one query."""
+
+_AT = "at"
+"""What the time of the last receipt is called among what the ledger is of."""
 
 
 class Outcome(Enum):
@@ -59,7 +65,7 @@ class Outcome(Enum):
 
 
 class AboutRow(Model):
-    """What the ledger is of: a deployment, a profile."""
+    """What the ledger is of: a deployment, a profile; and the time of the last receipt."""
 
     name = TextField(primary_key=True)
     value = TextField()
@@ -307,6 +313,10 @@ class Ledger:
         self.refusals = int(self._rows(RefusedRow.select(fn.COUNT(RefusedRow.id)))[0][0])
         """How many refusals are kept, durably."""
         self._refusals_added = 0
+        self._held: dict[str, int] = {}
+        """How many bytes of pictures are held for a unit, as far as it was asked since they last changed otherwise."""
+        self.at = int(next(iter(self._rows(self._about_at())), ("0",))[0])
+        """The time of the last receipt; no later one is older."""
 
     @classmethod
     @contextmanager
@@ -334,8 +344,12 @@ class Ledger:
         """All that is done within becomes durable together at the end, or not at all."""
         assert threading.get_ident() == self._thread, "the ledger belongs to the thread that opened it"
         self._refusals_added = 0
-        with self._database.atomic():
-            yield
+        try:
+            with self._database.atomic():
+                yield
+        except BaseException:
+            self._held.clear()
+            raise
         self.refusals += self._refusals_added
 
     def _prepare(self) -> None:
@@ -358,6 +372,7 @@ class Ledger:
             "fitting": fitting,
             "whole": row.select(fn.MIN(seq)).where(incomplete & (seq <= _slot(1))),
             "missing": missing.where(incomplete & beyond & ~PictureRow.whole).limit(_slot(3)),
+            "strays": row.select(fn.COUNT(row.id)).where(chain & row.stray),
             "numbers": ChunkRow.select(ChunkRow.number).where(chunks),
             "chunk": ChunkRow.select(ChunkRow.content).where(chunks & (ChunkRow.number == _slot(1))),
             "move on": ChainRow.update(**moved).where(ChainRow.id == _slot(0)),
@@ -372,18 +387,17 @@ class Ledger:
         query.execute(self._database)
 
     def _insert(self, table: type[Model], rows: Sequence[tuple[Any, ...]], fields: Sequence[Any]) -> None:
-        """Adds rows; one that is there already is an error, but for chunks, of which the first that came stays."""
+        """Adds rows; one that is there already is an error."""
         names = ", ".join(f'"{field.column_name}"' for field in fields)
         slots = ", ".join(self._database.param for _ in fields)
-        again = " ON CONFLICT DO NOTHING" if table is ChunkRow else ""
-        sql = f'INSERT INTO "{table._meta.table_name}" ({names}) VALUES ({slots}){again}'  # noqa: S608  names of our own
+        sql = f'INSERT INTO "{table._meta.table_name}" ({names}) VALUES ({slots})'  # noqa: S608  names of our own
         if rows:
             self._database.cursor().executemany(sql, rows)  # type: ignore[no-untyped-call]
 
     # Chains
 
     def chains(self, wanted: Collection[tuple[str, str]]) -> dict[tuple[str, str], Chain]:
-        """The chains of these (unit, chain); those that are not known yet are begun, empty."""
+        """The chains of these (unit, chain) that are known."""
         row = ChainRow
         fields = (row.id, row.unit, row.chain, row.seq, row.hash, row.receipt, row.state)
         units, names = sorted({unit for unit, _ in wanted}), sorted({chain for _, chain in wanted})
@@ -393,21 +407,33 @@ class Ledger:
             (unit, chain): Chain(id_, unit, chain, seq, hash_, bytes(receipt), state)
             for id_, unit, chain, seq, hash_, receipt, state in rows
         }
-        begun = {
-            (unit, chain): Chain(next(self._ids[ChainRow]), unit, chain, 0, NOTHING, b"", "")
-            for unit, chain in wanted
-            if (unit, chain) not in known
-        }
-        self._insert(
-            ChainRow,
-            [(new.id, new.unit, new.chain, new.seq, new.hash, new.receipt, new.state) for new in begun.values()],
-            fields,
-        )
-        return {key: known.get(key) or begun[key] for key in wanted}
+        return {key: known[key] for key in wanted if key in known}
+
+    def begin(self, chain: Chain) -> Chain:
+        """Adds a new chain, and says under which number."""
+        row, new = ChainRow, dataclasses.replace(chain, id=next(self._ids[ChainRow]))
+        fields = (row.id, row.unit, row.chain, row.seq, row.hash, row.receipt, row.state)
+        self._insert(row, [(new.id, new.unit, new.chain, new.seq, new.hash, new.receipt, new.state)], fields)
+        return new
+
+    def chains_of(self, unit: str) -> int:
+        """How many chains a unit has."""
+        return int(self._rows(ChainRow.select(fn.COUNT(ChainRow.id)).where(ChainRow.unit == unit))[0][0])
 
     def move_on(self, chain: Chain) -> None:
         """Keeps a chain's state as it is now."""
         self._prepared["move on"](chain.id, chain.seq, chain.hash, chain.receipt, chain.state)
+
+    def passes(self, at: int) -> None:
+        """Keeps the time that receipts bear now."""
+        if at > self.at:
+            row = AboutRow
+            query = row.insert(name=_AT, value=str(at))
+            self._do(query.on_conflict(conflict_target=[row.name], update={row.value: str(at)}))
+            self.at = at
+
+    def _about_at(self) -> Any:
+        return AboutRow.select(AboutRow.value).where(AboutRow.name == _AT)
 
     # Envelopes
 
@@ -437,6 +463,10 @@ class Ledger:
             Place(id_, seq, hash_, prev, bool(stray), fault)
             for id_, seq, hash_, prev, stray, fault in self._prepared[name](chain.id, *arguments)
         ]
+
+    def strays_beside(self, chain: Chain) -> int:
+        """How many envelopes are held beside a chain."""
+        return int(self._prepared["strays"](chain.id).fetchone()[0])
 
     def publication(self, place: Place) -> tuple[bytes, bytes]:
         """An envelope's note and sealed record, as they came."""
@@ -551,23 +581,39 @@ class Ledger:
         return {number for (number,) in self._prepared["numbers"](picture_id)}
 
     def pictures(self, unit: str, sha256: str) -> list[Picture]:
-        """The pictures of that SHA-256 that a unit's envelopes name: one, or as many as it claims sizes."""
+        """The pictures of that SHA-256 that a unit's envelopes name: one, or as many as it claims sizes, in order."""
         row = PictureRow
-        query = row.select(row.id, row.sha256, row.size, row.whole).where((row.unit == unit) & (row.sha256 == sha256))
+        which = (row.unit == unit) & (row.sha256 == sha256)
+        # What was claimed first was claimed before anybody could know the name and lie about the size.
+        query = row.select(row.id, row.sha256, row.size, row.whole).where(which).order_by(row.id)
         return [Picture(id_, Sealed(sha256, size), bool(whole)) for id_, sha256, size, whole in self._rows(query)]
 
-    def add_chunk(self, picture: Picture, number: int, content: bytes) -> bool:
-        """Adds a chunk unless it is held; True when with it no chunk is missing."""
-        self._insert(ChunkRow, [(picture.id, number, content)], (ChunkRow.picture, ChunkRow.number, ChunkRow.content))
-        return len(self._chunk_numbers(picture.id)) == picture.name.chunks
+    def held(self, unit: str) -> int:
+        """How many bytes of pictures are held for a unit, whole or not."""
+        if unit not in self._held:
+            row, whole = PictureRow, (PictureRow.unit == unit) & PictureRow.whole
+            chunks = ChunkRow.select(fn.SUM(fn.LENGTH(ChunkRow.content))).join(row).where(row.unit == unit)
+            sums = self._rows(row.select(fn.SUM(row.size)).where(whole)) + self._rows(chunks)
+            self._held[unit] = sum(int(found or 0) for (found,) in sums)
+        return self._held[unit]
+
+    def add_chunk(self, unit: str, picture: Picture, number: int, content: bytes) -> bool:
+        """Adds a chunk of a unit's picture unless it is held; True when with it no chunk is missing."""
+        numbers = self._chunk_numbers(picture.id)
+        if number not in numbers:
+            row, before = ChunkRow, self.held(unit)
+            self._insert(row, [(picture.id, number, content)], (row.picture, row.number, row.content))
+            self._held[unit] = before + len(content)
+        return len(numbers | {number}) == picture.name.chunks
 
     def chunks(self, picture: Picture) -> Iterator[bytes]:
         """The chunks of a picture in order, one in memory at a time."""
         for number in range(picture.name.chunks):
             yield bytes(self._prepared["chunk"](picture.id, number).fetchone()[0])
 
-    def forget_chunks(self, picture: Picture) -> None:
-        """Removes the chunks of a picture: it is a file now, or they were not its own."""
+    def forget_chunks(self, unit: str, picture: Picture) -> None:
+        """Removes the chunks of a unit's picture: it is a file now, or they were not its own."""
+        self._held.pop(unit, None)
         self._do(ChunkRow.delete().where(ChunkRow.picture == picture.id))
 
     def complete(self, picture: Picture) -> None:
@@ -578,6 +624,21 @@ class Ledger:
             NamedRow.select(NamedRow.envelope).join(PictureRow).where((NamedRow.envelope << naming) & ~PictureRow.whole)
         )
         self._do(EnvelopeRow.update(whole=True).where((EnvelopeRow.id << naming) & EnvelopeRow.id.not_in(lacking)))
+
+    def whole_pictures(self) -> list[tuple[str, Picture]]:
+        """The pictures that are whole, with the unit that named each, in order."""
+        row = PictureRow
+        rows = self._rows(row.select(row.unit, row.sha256, row.size, row.id).where(row.whole))
+        return [(unit, Picture(id_, Sealed(sha256, size), whole=True)) for unit, sha256, size, id_ in sorted(rows)]
+
+    def lose(self, pictures: Sequence[Picture]) -> None:
+        """Says that pictures are no longer whole."""
+        for begin in range(0, len(pictures), _STEP):
+            ids = [picture.id for picture in pictures[begin : begin + _STEP]]
+            naming = NamedRow.select(NamedRow.envelope).where(NamedRow.picture << ids)
+            self._do(EnvelopeRow.update(whole=False).where(EnvelopeRow.id << naming))
+            self._do(PictureRow.update(whole=False).where(PictureRow.id << ids))
+        self._held.clear()
 
     def chains_naming(self, picture: Picture) -> set[tuple[str, str]]:
         """The (unit, chain) whose envelopes name a picture."""
@@ -653,8 +714,8 @@ class Ledger:
 
     def payloads(self, envelopes: Sequence[int]) -> Iterator[str]:
         """The payloads (a JSON array) that these envelopes hold, in their order, read a few hundred at a time."""
-        for begin in range(0, len(envelopes), 500):
-            some = envelopes[begin : begin + 500]
+        for begin in range(0, len(envelopes), _STEP):
+            some = envelopes[begin : begin + _STEP]
             query = RecordRow.select(RecordRow.envelope, RecordRow.payloads).where(RecordRow.envelope << list(some))
             found = dict(self._rows(query))
             yield from (found[envelope] for envelope in some)
@@ -714,7 +775,9 @@ def _connected(place: str, *, write: bool) -> Iterator[Database]:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
-                raise OurFault(f"ledger {place}: another hub has it open: give each its own") from error
+                raise OurFault(
+                    f"ledger {place}: the hub is running and has it open: stop it first, or give each hub its own"
+                ) from error
             pragmas = {"journal_mode": "wal", "synchronous": "full", "foreign_keys": 1}
             with _used(SqliteDatabase(place, pragmas=pragmas, thread_safe=False)) as database:
                 found = [_value(database, f"PRAGMA {name}") for name in ("journal_mode", "synchronous")]

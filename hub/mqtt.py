@@ -6,11 +6,11 @@ connection has a paho client of its own: what an old one still held in memory ca
 a new one. The broker delivers again what was not acknowledged, and copies are harmless.
 """
 
+import math
 import random
 import socket
 import ssl
 from collections.abc import Callable
-from dataclasses import dataclass
 from select import select
 from time import monotonic
 from typing import Any
@@ -25,6 +25,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 from hub.intake import Answers
 from hub.log import Event
 from hub.settings import Settings
+from hub.turn import READ_MAX, Came, Turn
 from wire.errors import OurFault
 from wire.log import Log
 from wire.topics import FROM_UNITS, subscription
@@ -36,23 +37,20 @@ KEEPALIVE_SECONDS = 30
 _CONNECT_SECONDS = 10
 _WAIT_SECONDS_FIRST = 1.0
 _WAIT_SECONDS_MAX = 30.0
+_STEADY_SECONDS = 10.0
+"""A connection that lasted as long was a good one: the next attempt is made at once."""
+
 _MISC_SECONDS = 1.0
 """How often, at least, paho looks after the keepalive."""
 
 _LINGERS_MAX = 20
 """How many times over a batch lingers when one publication follows another."""
 
+_SESSION_TAKEN_OVER = 0x8E
+"""MQTT 5, 3.14.2.1: another client connected with our client id. Mosquitto 2.0.11 closes without saying so."""
+
 _UNSENT_MAX = 4096
 """How many answers may wait for the broker; beyond that they are dropped, for a unit asks again."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Came:
-    """A publication that came, and the number to acknowledge it by."""
-
-    number: int
-    topic: str
-    content: bytes
 
 
 class Link:
@@ -74,15 +72,16 @@ class Link:
         self._told, self._tell = socket.socketpair()
         self._stopping = False
         self._tls = _tls(settings) if settings.broker.tls else None
-        self._batch: list[_Came] = []
+        self._turn = Turn(settings.batch)
         self._ended = ""
-        self._came_up = False
+        self._up_since = math.inf
         self._taking = False
 
     def stop(self) -> None:
         """Asks `run` to end after the batch at hand; may be called from a signal's function."""
         self._stopping = True
-        self._tell.send(b"!")
+        if self._tell.fileno() >= 0:  # it is closed once `run` has ended
+            self._tell.send(b"!")
 
     def run(self) -> None:
         """Connects, takes batches, and connects again, until it is asked to stop.
@@ -90,13 +89,19 @@ class Link:
         Raises:
             Exception: whatever `take` raised: no new connection mends a ledger that is lost or a disk that is full.
         """
+        with self._told, self._tell:
+            self._connect_and_again()
+
+    def _connect_and_again(self) -> None:
         failures = 0
         while not self._stopping:
-            self._ended, self._came_up, self._batch = "", False, []
+            self._ended, self._up_since = "", math.inf
+            self._turn = Turn(self._settings.batch)
             self._one_connection()
             if self._stopping:
                 return
-            failures = 0 if self._came_up else failures + 1
+            # Two clients of one name that end each other's connections do so ever more seldom.
+            failures = 0 if monotonic() - self._up_since >= _STEADY_SECONDS else failures + 1
             # Full jitter: hubs and units that a broker's restart has cut off do not come back all at once.
             wait = random.uniform(0, min(_WAIT_SECONDS_MAX, _WAIT_SECONDS_FIRST * 2 ** min(failures, 8)))  # noqa: S311
             self._log(Event.LINK_DOWN, why=self._ended, next_ms=round(wait * 1000))
@@ -128,16 +133,16 @@ class Link:
                 plug.close()
 
     def _fill(self, client: paho.Client) -> None:
-        """Fills a batch, waiting for its first and a little for each next.
+        """Fills a turn, waiting for its first and a little for each next.
 
-        Nobody waits long for a receipt, but where much comes at once batches are full. What is not read waits in TCP.
+        Nobody waits long for a receipt, but where much comes at once turns are full. What is not read waits in TCP.
         """
         linger = self._settings.linger_ms / 1000
         last = 0.0
-        while not self._ended and len(self._batch) < self._settings.batch:
+        while not self._ended and not self._turn.is_full:
             plug: Any = client.socket()
             buffered = self._tls is not None and plug.pending() > 0
-            wait = 0.0 if buffered else min(linger, max(0.0, last - monotonic())) if self._batch else _MISC_SECONDS
+            wait = 0.0 if buffered else min(linger, max(0.0, last - monotonic())) if self._turn else _MISC_SECONDS
             readable, writable, _ = select([plug, self._told], [plug] if client.want_write() else [], [], wait)
             if self._told in readable:
                 return
@@ -145,34 +150,42 @@ class Link:
                 client.loop_write()
             if plug in readable or buffered:
                 self._read(client)
-            elif self._batch:
+            elif self._turn:
                 return
-            if not self._batch:
+            if not self._turn:
                 client.loop_misc()
             elif not last:
                 last = monotonic() + _LINGERS_MAX * linger
 
     def _read(self, client: paho.Client) -> None:
-        """Reads on while reading brings something, to the end of the batch."""
+        """Reads on while reading brings something, to the end of the turn."""
         before = -1
-        while before < len(self._batch) < self._settings.batch and not self._ended:
-            before = len(self._batch)
+        while before < len(self._turn) and not self._turn.is_full and not self._ended:
+            before = len(self._turn)
             if client.loop_read() != paho.MQTT_ERR_SUCCESS:
                 self._end("the connection was lost")
 
     def _answer(self, client: paho.Client) -> None:
-        """Has the batch taken; what it answers is published, and only then it is acknowledged."""
-        batch, self._batch = self._batch, []
-        if not batch:
+        """Has the turn taken; what it answers is published, and only then it is acknowledged."""
+        turn, self._turn = self._turn, Turn(self._settings.batch)
+        if not turn:
             return
+        batch = turn.taken()
+        self._tell_of(turn)
         self._taking = True
-        answers = self._take([(each.topic, each.content) for each in batch])
+        answers = self._take([(each.topic, each.content) for each in batch]) if batch else []
         self._taking = False
         for topic, answer in answers:
             client.publish(topic, answer, qos=1)
-        for each in batch:
-            client.ack(each.number, 1)
+        for number in turn.numbers:
+            client.ack(number, 1)
         client.loop_misc()
+
+    def _tell_of(self, turn: Turn) -> None:
+        if turn.oversized:
+            self._log(Event.TOO_LARGE, count=turn.oversized)
+        for unit, count in turn.let_go.most_common(1):
+            self._log(Event.CROWDED, unit=unit, count=count, of=len(turn))
 
     def _send_rest(self, client: paho.Client) -> None:
         """Gives what is still to be sent a moment to go."""
@@ -211,7 +224,9 @@ class Link:
         # How large a publication may be is for the broker to say to all (its `max_packet_size`): asked by one
         # subscriber, Mosquitto 2.0.11 drops what is larger and never takes it out of that subscriber's window, which so
         # fills up and stands still (measured).
-        properties.ReceiveMaximum = 2 * self._settings.batch
+        # A whole turn, and what comes while it is taken; the broker's own limit (Mosquitto: `max_inflight_messages`,
+        # 20 unless set) must be as high, for a flood is told from the others only as far as it is read.
+        properties.ReceiveMaximum = (READ_MAX + 1) * self._settings.batch
         return properties
 
     # What follows is called by paho, within `connect`, `_read` and `loop_misc`.
@@ -229,7 +244,7 @@ class Link:
         if refused:
             self._refused(f"subscription to {', '.join(refused)}")
         else:
-            self._came_up = True
+            self._up_since = monotonic()
             self._log(Event.LINK_UP)
 
     def _refused(self, why: str) -> None:
@@ -244,9 +259,11 @@ class Link:
             topic = came.topic
         except UnicodeDecodeError:
             topic = ""  # nobody's: the intake drops it
-        self._batch.append(_Came(came.mid, topic, bytes(came.payload)))
+        self._turn.add(Came(came.mid, topic, bytes(came.payload)))
 
     def _on_disconnect(self, _client: paho.Client, _user: Any, _flags: Any, reason: ReasonCode, _more: Any) -> None:
+        if reason.value == _SESSION_TAKEN_OVER:
+            self._log(Event.TAKEN_OVER, client=f"hub-{self._settings.name}")
         self._end("the connection was lost" if reason.getName() == "Unspecified error" else str(reason))
 
     def _end(self, why: str) -> None:

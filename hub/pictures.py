@@ -30,9 +30,29 @@ class Pictures:
             # The folder around it is never made: it could be the mount point of a disk that is not there.
             raise OurFault(f"pictures {folder}: {error.strerror}: give a folder inside one that is there") from error
 
+    def __str__(self) -> str:
+        """What it is called in what is said of faults."""
+        return f"pictures in {self._folder}"
+
     def path(self, sha256: str) -> Path:
         """Where the picture of that name is, once it is whole."""
         return self._folder / sha256
+
+    def sizes(self) -> dict[str, int]:
+        """The sizes of all files, by name."""
+        try:
+            with os.scandir(self._folder) as entries:
+                return {entry.name: entry.stat(follow_symlinks=False).st_size for entry in entries}
+        except OSError as error:
+            raise OurFault(f"{self}: {error.strerror}: see that its disk is whole") from error
+
+    def holds(self, picture: Sealed) -> bool:
+        """Whether the picture is there, and each of its bytes still is what it was."""
+        try:
+            with self.path(picture.sha256).open("rb") as file:
+                return hashlib.file_digest(file, "sha256").hexdigest() == picture.sha256
+        except OSError:  # a sector that cannot be read is as good as lost
+            return False
 
     def keep(self, picture: Sealed, chunks: Iterable[bytes]) -> bool:
         """Writes a picture so that it survives a power cut.
@@ -56,7 +76,7 @@ class Pictures:
             half.rename(self.path(picture.sha256))
             fsync_folder(self._folder)
         except OSError as error:
-            raise OurFault(f"pictures in {self._folder}: {error.strerror}: make room and start again") from error
+            raise OurFault(f"{self}: {error.strerror}: make room and start again") from error
         return True
 
 

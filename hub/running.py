@@ -3,20 +3,29 @@
 import contextlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
+from hub.check import check_at_start
 from hub.intake import Intake
 from hub.keys import Keys
 from hub.ledger import Ledger
 from hub.pictures import Pictures
+from hub.quota import free_bytes
 from hub.register import Register
 from hub.second import Second
-from hub.settings import Settings
+from hub.settings import POSTGRESQL, Settings
 from wire.log import Log
 
 
 def about(settings: Settings) -> dict[str, str]:
     """What the ledger must be of."""
     return {"deployment": settings.deployment, "profile": settings.profile.id}
+
+
+def folders(settings: Settings) -> list[Path]:
+    """The folders that the hub writes in; a PostgreSQL server's are its own business."""
+    is_file = not settings.database.startswith(POSTGRESQL)
+    return [settings.pictures, *([Path(settings.database).parent] if is_file else [])]
 
 
 @contextmanager
@@ -30,7 +39,7 @@ def opened(settings: Settings, now: Callable[[], int], log: Log, *, in_two: bool
         in_two: whether a second process shares the work, which is worth it where thousands of records come at once.
 
     Raises:
-        OurFault: keys, register or ledger cannot be used.
+        OurFault: keys, register, ledger or pictures cannot be used.
     """
     keys, register = Keys.read(settings.keys, settings.name), Register(settings.register, log)
     second = Second(settings.deployment, settings.keys, settings.name, settings.profile.id) if in_two else None
@@ -38,16 +47,20 @@ def opened(settings: Settings, now: Callable[[], int], log: Log, *, in_two: bool
         contextlib.closing(second) if second else contextlib.nullcontext(),
         Ledger.opened(settings.database, about(settings), write=True) as ledger,
     ):
+        pictures = Pictures(settings.pictures)
+        check_at_start(ledger, pictures, log)
         intake = Intake(
             deployment=settings.deployment,
             ledger=ledger,
-            pictures=Pictures(settings.pictures),
+            pictures=pictures,
             keys=keys,
             register=register,
             profile=settings.profile,
             now=now,
             log=log,
             second=second,
+            quota=settings.quota,
+            free=free_bytes(folders(settings)),
         )
         intake.open_late()
         yield intake

@@ -7,6 +7,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from hub.quota import MEGABYTE, Quota
 from wire import profiles
 from wire.acta import Profile
 from wire.errors import OurFault
@@ -32,6 +33,11 @@ class HubFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         batch: most publications in one commit.
         linger_ms: how long a batch waits for each next publication, in all at most twenty times that: fewer commits,
             later receipts.
+        unit_chains: how many chains a unit may have: one for each enrolment or rebuilt card. What is beyond this or
+            the next two is refused, stays at the unit, and is taken once they are raised.
+        unit_records: how many records each of them may have: ten times the 300 mesas that a unit clears.
+        unit_mb: megabytes of sealed pictures held for a unit: twice 300 mesas of 6 MB each, and room to spare.
+        free_mb: megabytes of the hub's disks below which no pictures are taken: for the records of a whole election.
     """
 
     name: Name
@@ -44,6 +50,10 @@ class HubFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     broker: Broker
     batch: Annotated[int, Meta(ge=1, le=512)] = 256
     linger_ms: Annotated[int, Meta(ge=0, le=1000)] = 5
+    unit_chains: Annotated[int, Meta(ge=1)] = Quota().chains
+    unit_records: Annotated[int, Meta(ge=1)] = Quota().records
+    unit_mb: Annotated[int, Meta(ge=1)] = Quota().picture_bytes // MEGABYTE
+    free_mb: Annotated[int, Meta(ge=0)] = Quota().free_bytes // MEGABYTE
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +70,7 @@ class Settings:
     broker: Broker
     batch: int
     linger_ms: int
+    quota: Quota
     base: Path
 
 
@@ -94,5 +105,6 @@ def read(path: Path) -> Settings:
         broker=file.broker,
         batch=file.batch,
         linger_ms=file.linger_ms,
+        quota=Quota(file.unit_chains, file.unit_records, file.unit_mb * MEGABYTE, file.free_mb * MEGABYTE),
         base=base,
     )

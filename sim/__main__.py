@@ -1,12 +1,15 @@
 """The simulator's program: everything that testigo does, with no hardware."""
 
 import argparse
+import os
 import signal
 import sys
+import tempfile
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from wire.errors import TestigoError
+from wire.errors import OurFault, TestigoError
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -40,6 +43,22 @@ def main(arguments: list[str] | None = None) -> int:
         _paper,
         ("--sheet", Path, "the picture to write, .png or .jpg"),
         ("--seed", 0, "of the acta and of what befalls it"),
+    )
+    _add(
+        commands.add_parser("hunt", help="nights of a fleet with every fault that chance can think of, and an oracle"),
+        _hunt,
+        ("--seed", 1, "of the first night"),
+        ("--hours", 1.0, "of faults in a night"),
+        ("--days", 1, "how many nights, each of the next seed"),
+        ("--jobs", len(os.sched_getaffinity(0)), "how many processes"),
+        ("--folder", Path(tempfile.gettempdir()), "where cards and hubs lie meanwhile"),
+    )
+    _add(
+        commands.add_parser("storm", help="a fleet with something waiting, when its broker comes back"),
+        _storm,
+        ("--units", 2000, "how many"),
+        ("--seed", 1, "of their chance"),
+        ("--folder", Path(tempfile.gettempdir()), "where their cards lie meanwhile"),
     )
     options = parser.parse_args(arguments)
     try:
@@ -90,6 +109,43 @@ def _paper(options: argparse.Namespace) -> int:
     return 0
 
 
+def _hunt(options: argparse.Namespace) -> int:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from sim.hunt import hunt_many, report, summary
+
+    if options.days < 1 or options.jobs < 1 or options.hours <= 0:
+        raise OurFault("--days, --jobs and --hours: give at least one night, one process and some time")
+    if not options.folder.is_dir():
+        raise OurFault(f"--folder {options.folder}: no such folder: give one, best in memory")
+    seeds = range(options.seed, options.seed + options.days)
+    tally, failures, cpu = Counter[str](), 0, 0.0
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), disable=options.days == 1) as progress:
+        task = progress.add_task("nights", total=options.days)
+        for night in hunt_many(seeds, options.hours, min(options.jobs, options.days), options.folder):
+            tally += night.tally
+            failures += bool(night.broken)
+            cpu += night.cpu_seconds
+            if night.broken or options.days == 1:
+                progress.console.print(report(night), markup=False, highlight=False, soft_wrap=True)
+            progress.advance(task)
+    print(summary(options.days, tally, failures, cpu))
+    return int(failures > 0)
+
+
+def _storm(options: argparse.Namespace) -> int:
+    from sim.storm import storm
+
+    found = storm(options.units, options.seed, options.folder, print)
+    print(
+        f"{found.units} units, all receipted {found.settled_seconds:.0f} simulated seconds after the broker came back; "
+        f"at most {found.handshakes_max} handshakes in one second; {found.megabytes} MB of memory"
+    )
+    return 0
+
+
 def _unit(options: argparse.Namespace) -> int:
     from device.worker import warm
 
@@ -101,7 +157,6 @@ def _unit(options: argparse.Namespace) -> int:
     from sim.body import make
     from sim.clock import WallClock
     from sim.hands import Hands
-    from wire.errors import OurFault
     from wire.topics import Leaf, Topic
 
     if not options.tray.is_dir():
@@ -109,7 +164,7 @@ def _unit(options: argparse.Namespace) -> int:
 
     def make_body(settings: Settings, post: Post) -> Body:
         topic = str(Topic(settings.deployment, settings.unit, Leaf.RECEIPT))
-        link = MqttLink(settings.broker, settings.base, settings.unit, topic, post)
+        link = MqttLink(settings.brokers, settings.base, settings.unit, topic, post)
         body = make(WallClock(), settings.card, link, post)
         Hands(body, sorted(options.tray.iterdir()), options.pace, sys.stdout).start()
         return body.body

@@ -1,8 +1,12 @@
 """The simulated body: the ports of a unit with no hardware under them, and the things a person does to them beside."""
 
+import errno
+import hashlib
 import os
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +25,9 @@ from device.ports import (
     Ms,
     Post,
     ReaderFailed,
+    StickIn,
+    StickOut,
+    StickWorked,
 )
 from device.signals import Signal
 from sim.clock import Schedule
@@ -28,6 +35,9 @@ from wire.acta import Profile
 
 EXPOSURE_MS = 120
 """From a look to its frame: what a streaming Camera Module 3 takes at 8 frames a second."""
+
+STICK_MS = 300
+"""Each work beside the unit: enough for presses and answers to come between two."""
 
 _EMPTY_TRAY = Frame(np.full((486, 864), 18, np.uint8), b"", "image/jpeg")
 
@@ -97,20 +107,29 @@ class SimCamera:
             self._post(answer)
 
 
+Seen = dict[tuple[bytes, ...], FrameRead]
+"""What was read before, by the digests of a frame and of those of the same press before it that could not be read."""
+
+
 class SimReader:
     """The real reader, in the thread that asks: any number of units on one stepped clock need no process each.
 
-    The reader's clock stands still: no budget runs out, and a run can be replayed.
+    The reader's clock stands still: no budget runs out, and a run can be replayed. So what is read depends on the
+    frames of a press and on nothing else, and with `seen` a sequence of frames that was read before is not read again.
 
     Its hands: `lose` makes it answer the next frames as lost; while `is_gone` there is no reader; while `is_mute` it
     does not answer, as no reader may.
     """
 
-    def __init__(self, post: Post, profile: Profile) -> None:
+    def __init__(self, post: Post, profile: Profile, seen: Seen | None = None) -> None:
         self._post = post
-        from device.eye import Eye  # a unit that reads apart never loads it
+        from device.eye import FRAMES_MAX, Eye  # a unit that reads apart never loads it
 
-        self._eye = Eye(profile, lambda: 0.0)
+        self._open = partial(Eye, profile, lambda: 0.0)
+        self._eye = self._open()
+        self._seen = seen
+        self._press: Ms | None = None
+        self._unread: deque[NDArray[np.uint8]] = deque(maxlen=FRAMES_MAX)
         self._losing = 0
         self.is_gone = False
         self.is_mute = False
@@ -123,9 +142,24 @@ class SimReader:
             self._losing -= 1
             self._post(FrameRead(number, lost="nobody knows why"))
         else:
-            read = replace(self._eye.see(luma, press), number=number)
+            read = self._eye.see(luma, press) if self._seen is None else self._look_up(self._seen, luma, press)
             if not self.is_mute:
-                self._post(read)
+                self._post(replace(read, number=number))
+
+    def _look_up(self, seen: Seen, luma: NDArray[np.uint8], press: Ms) -> FrameRead:
+        if press != self._press:
+            self._press = press
+            self._unread.clear()
+        frames = (*self._unread, luma)
+        key = tuple(hashlib.sha256(b"%d %b" % (frame.shape[1], frame.tobytes())).digest() for frame in frames)
+        if key not in seen:
+            eye = self._open()
+            seen[key] = [eye.see(frame, press) for frame in frames][-1]
+        if seen[key].payloads:
+            self._unread.clear()
+        else:
+            self._unread.append(luma)
+        return seen[key]
 
     def ready(self) -> None:
         """Is ready from the start."""
@@ -152,11 +186,15 @@ class SimIndicator:
 
 
 class SimStorage:
-    """A folder of this machine as the card."""
+    """A folder of this machine as the card.
+
+    Its hand: `size` makes it a card of so many bytes; None, of as many as the machine has.
+    """
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
+        self.size: int | None = None
 
     @property
     def folder(self) -> Path:
@@ -165,8 +203,40 @@ class SimStorage:
 
     def free(self) -> int:
         """Bytes that can still be written."""
+        if self.size is not None:
+            return max(0, self.size - sum(path.stat().st_size for path in self._folder.rglob("*")))
         found = os.statvfs(self._folder)
         return found.f_bavail * found.f_frsize
+
+
+class SimStick:
+    """A folder of this machine as a stick; what is done beside the unit is done a moment later, all at once."""
+
+    def __init__(self, clock: Schedule, folder: Path, post: Post) -> None:
+        self.folder = folder
+        self._clock = clock
+        self._post = post
+        self._is_in = True
+
+    def beside(self, work: Callable[[], object]) -> None:
+        """Does it after a moment; it fails if the stick was pulled until then."""
+        self._clock.after(STICK_MS, lambda: self._do(work))
+
+    def release(self) -> None:
+        """Has nothing to unmount."""
+
+    def pull(self) -> None:
+        """Pulls it, done or not."""
+        self._is_in = False
+        self._post(StickOut(self))
+
+    def _do(self, work: Callable[[], object]) -> None:
+        outcome: object
+        try:
+            outcome = work() if self._is_in else OSError(errno.ENODEV, os.strerror(errno.ENODEV))
+        except Exception as error:  # noqa: BLE001  it is the unit's to tell what failed from what cannot be
+            outcome = error
+        self._post(StickWorked(self, outcome))
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,17 +246,25 @@ class SimBody:
     Attributes:
         body: what the firmware is given.
         camera, indicator: the same parts, with their hands' side.
+        clock: its time.
         post: the inbox.
     """
 
     body: Body
     camera: SimCamera
     indicator: SimIndicator
+    clock: Schedule
     post: Post
 
     def press(self) -> None:
         """Presses the button."""
         self.post(ButtonPressed())
+
+    def put_in(self, folder: Path) -> SimStick:
+        """Puts in a stick, which is returned: it has a hand to pull it."""
+        stick = SimStick(self.clock, folder, self.post)
+        self.post(StickIn(stick))
+        return stick
 
 
 def make(clock: Schedule, folder: Path, link: Link, post: Post) -> SimBody:
@@ -199,4 +277,4 @@ def make(clock: Schedule, folder: Path, link: Link, post: Post) -> SimBody:
         post: the firmware's inbox.
     """
     camera, indicator = SimCamera(clock, post), SimIndicator()
-    return SimBody(Body(camera, indicator, clock, SimStorage(folder), link), camera, indicator, post)
+    return SimBody(Body(camera, indicator, clock, SimStorage(folder), link), camera, indicator, clock, post)

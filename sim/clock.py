@@ -85,6 +85,41 @@ class SteppedClock:
         return True
 
 
+class OwnClock:
+    """One machine's own view of the time of all: since its last start, and as wrong as it was set.
+
+    Attributes:
+        jump_seconds: how wrong it is.
+        is_set: whether it knows where its date comes from.
+    """
+
+    def __init__(self, of: Schedule) -> None:
+        self.jump_seconds = 0
+        self.is_set = True
+        self._of = of
+        self._began: Ms = of.ms()
+
+    def start(self) -> None:
+        """The machine starts: its milliseconds begin again."""
+        self._began = self._of.ms()
+
+    def ms(self) -> Ms:
+        """Milliseconds since the start of the machine."""
+        return self._of.ms() - self._began
+
+    def seconds(self) -> int:
+        """The date it believes in."""
+        return self._of.seconds() + self.jump_seconds
+
+    def source(self) -> str:
+        """Where that comes from."""
+        return self._of.source() if self.is_set else "unset"
+
+    def after(self, ms: Ms, action: Action) -> None:
+        """Does something `ms` milliseconds from now, whatever the clock is set to meanwhile."""
+        self._of.after(ms, action)
+
+
 class WallClock:
     """The machine's own time; what is to be done later is done on a thread of its own."""
 

@@ -91,7 +91,8 @@ def contact(seed: int) -> Luma:
     strips = [np.hstack([_tile(sheet, kind, grade, seed) for grade in range(GRADES)]) for kind in KINDS]
     blank = np.full_like(strips[0], 255)
     strips += [blank] * (-len(strips) % ACROSS)
-    return np.vstack([np.hstack(strips[row : row + ACROSS]) for row in range(0, len(strips), ACROSS)])
+    rows = [np.hstack(strips[row : row + ACROSS]) for row in range(0, len(strips), ACROSS)]
+    return np.vstack([_legend(rows[0].shape[1], seed), *rows])
 
 
 def write(file: Path, seed: int) -> None:
@@ -116,18 +117,38 @@ def stock_reads(photograph: Photograph) -> bool:
     return any(code.bytes == photograph.payload.encode("latin-1") for code in found)
 
 
+def _legend(width: int, seed: int) -> Luma:
+    """The line above it all that says what is seen."""
+    line = np.full((LABEL_PX, width), 255, np.uint8)
+    for left, read, words in (
+        (0, True, "stock zxing-cpp reads it"),
+        (TILE_PX, False, "it does not"),
+        (2 * TILE_PX, None, f"each kind at {GRADES} grades, in the units of docs/paper.md; seed {seed}"),
+    ):
+        _label(line[:, left:], read, words)
+    return line
+
+
+def _label(onto: Luma, read: bool | None, words: str) -> None:
+    """A full circle: read; an empty one: not; None: no circle. And words."""
+    if read is not None:
+        cv2.circle(onto, (10, 11), 6, 0, 1, cv2.LINE_AA)
+        cv2.circle(onto, (10, 11), 5, 60 if read else 255, -1, cv2.LINE_AA)
+    cv2.putText(onto, words, (22, 16), cv2.FONT_HERSHEY_SIMPLEX, 0.45, 0, 1, cv2.LINE_AA)
+
+
 def _tile(sheet: Sheet, kind: Kind, grade: int, seed: int) -> Luma:
     asked = kind.grades[grade]
     wear = Wear(**asked) if kind.wear else Wear()
     shot = Shot(**{"window_px": SHOT_PX, **kind.always, **({} if kind.wear else asked)})
     taken = shoot(worn(sheet, wear, seed), shot, seed)
     value = next(iter(asked.values()))
-    words = f"{kind.name} {value:g}" if isinstance(value, int | float) else f"{kind.name} {value}"
     tile = np.full((TILE_PX + LABEL_PX, TILE_PX), 255, np.uint8)
-    mark = 60 if stock_reads(taken) else 255  # a full circle: read; an empty one: not
-    cv2.circle(tile, (10, 11), 6, 0, 1, cv2.LINE_AA)
-    cv2.circle(tile, (10, 11), 5, mark, -1, cv2.LINE_AA)
-    cv2.putText(tile, words, (22, 16), cv2.FONT_HERSHEY_SIMPLEX, 0.45, 0, 1, cv2.LINE_AA)
+    _label(
+        tile,
+        stock_reads(taken),
+        f"{kind.name} {round(value, 2):g}" if isinstance(value, float) else f"{kind.name} {value}",
+    )
     luma = _around(taken)
     scale = min((TILE_PX - 4) / luma.shape[1], (TILE_PX - 4) / luma.shape[0])
     size = max(1, round(luma.shape[1] * scale)), max(1, round(luma.shape[0] * scale))

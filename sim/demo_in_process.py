@@ -40,7 +40,7 @@ def carry_in_process(hub: Path, units: Mapping[str, Path], piles: Sequence[Seque
 
         intake = stack.enter_context(opened(read(hub), clock.seconds, write))
         exchange = Exchange(clock, intake.take)
-        fleet = [SimUnit(path, clock, exchange, seed) for seed, path in enumerate(units.values())]
+        fleet = [SimUnit(path, clock, [exchange], seed) for seed, path in enumerate(units.values())]
         for unit in fleet:
             unit.power_on()
         rounds = list(zip_longest(*piles))

@@ -1,9 +1,25 @@
-"""The fleet: units that run the real firmware on simulated bodies, any number of them on one stepped clock."""
+"""The fleet: units that run the real firmware on simulated bodies, any number of them on one stepped clock.
 
+Beside them are hubs that run the real intake, ledger and pictures: a hub's broker keeps for it what it has not
+acknowledged, and its answers come only after it has taken a batch.
+"""
+
+import errno
+import gc
+import os
+import shutil
+import sqlite3
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, Future
+from contextlib import ExitStack, closing, suppress
 from enum import Enum
 from pathlib import Path
 from queue import SimpleQueue
 from random import Random
+from typing import Any
+
+from peewee import PeeweeException
 
 from device.keys import signer_from
 from device.ports import BodyEvent
@@ -11,10 +27,26 @@ from device.scan import AGAIN
 from device.settings import Settings, read
 from device.signals import Signal
 from device.unit import WAKE_MS, Unit
-from sim.body import SimBody, SimReader, make
-from sim.clock import SteppedClock
-from sim.link import Exchange
+from hub import settings as hub_settings
+from hub.intake import Intake
+from hub.keys import Keys
+from hub.running import opened
+from sim.body import Seen, SimBody, SimReader, SimStorage, make
+from sim.clock import OwnClock, SteppedClock
+from sim.link import Exchange, Publication, SimLink
+from sim.plug import Plug, PulledError
+from wire.errors import OurFault
 from wire.log import line
+
+OF_UNIT = ("device.unit", "device.custody", "device.route", "device.outbox", "device.keeper", "device.store")
+OF_HUB = ("hub.running", "hub.intake", "hub.turn", "hub.ledger", "hub.pictures")
+"""The modules at any line of which a plug may be pulled: those that touch a disk, or decide what is on it."""
+
+_WRITERS = ("_write_durably", "_sync_folder")
+"""What of `device.store` writes files: where a card may refuse."""
+
+LINGER_MS = 5
+"""How long a hub waits for more of a batch: the default of its settings."""
 
 
 class SimUnit:
@@ -23,25 +55,64 @@ class SimUnit:
     Args:
         path: its settings file.
         clock: the time of all.
-        exchange: what its link connects to.
+        exchanges: what its link connects to, by rank.
         seed: of all its chance.
+        wake_ms: how often time is looked at.
+        seen: what was read before, if that shall not be read again (see `SimReader`).
+        in_one_thread: whether the store's second thread is none, so that a run can be replayed.
 
     Attributes:
         log: every line it logged, through all its starts.
+        clock: its own, which may be set wrong.
+        plug: pulled, it cuts the power in the middle of something.
+        card: pulled, it makes a write to the card fail for want of room.
+        card_size: in bytes; None for one of the machine's.
+        signer: its key.
         reader: what reads its frames, since the power last came on.
+        heard: called with every signal, through all its starts.
+        logged: called with every event and its facts.
+        handed: called with every event that the firmware is about to take.
+        went_dark: called when the plug was pulled.
     """
 
     reader: SimReader
 
-    def __init__(self, path: Path, clock: SteppedClock, exchange: Exchange, seed: int = 0) -> None:
+    def __init__(
+        self,
+        path: Path,
+        clock: SteppedClock,
+        exchanges: Sequence[Exchange],
+        seed: int = 0,
+        *,
+        wake_ms: int = WAKE_MS,
+        seen: Seen | None = None,
+        in_one_thread: bool = False,
+    ) -> None:
         self.settings: Settings = read(path)
         self.log: list[str] = []
-        self._clock = clock
-        self._exchange = exchange
+        self.clock = OwnClock(clock)
+        self.plug = Plug(OF_UNIT)
+        self.card = Plug(("device.store",), _WRITERS, _no_room)
+        self.card_size: int | None = None
+        self.heard: Callable[[Signal], None] = lambda _signal: None
+        self.logged: Callable[[Enum, dict[str, Any]], object] = lambda _event, _facts: None
+        self.handed: Callable[[BodyEvent], object] = lambda _event: None
+        self.went_dark: Callable[[], object] = lambda: None
+        self._of_all = clock
+        self._exchanges = exchanges
         self._chance = Random(seed)
+        self._wake_ms = wake_ms
+        self._seen = seen
+        self._in_one_thread = in_one_thread
+        self.signer = signer_from(self.settings.key, self.settings.unit)
         self._life: object = None
         self._unit: Unit | None = None
         self._body: SimBody | None = None
+
+    @property
+    def name(self) -> str:
+        """The unit's."""
+        return self.settings.unit
 
     @property
     def unit(self) -> Unit:
@@ -68,49 +139,278 @@ class SimUnit:
         return self.body.indicator.shown
 
     def power_on(self) -> None:
-        """Starts the firmware from what is on the card."""
-        events: SimpleQueue[BodyEvent] = SimpleQueue()
-        started = self._life = object()
+        """Starts the firmware from what is on the card.
 
-        def post(event: BodyEvent) -> None:
-            if self._life is started:
-                self._clock.after(0, lambda: self._handle(started, event))
-
-        link = self._exchange.link(self.settings.unit, post)
-        self._body = make(self._clock, self.settings.card, link, post)
-        signer = signer_from(self.settings.key, self.settings.unit)
-        self.reader = SimReader(post, self.settings.profile)
-        self._unit = Unit(self.settings, self._body.body, self.reader, events, signer, self._chance, self._write_log)
-        self._unit.start()
-        self._clock.after(WAKE_MS, lambda: self._wake(started))
+        Raises:
+            CardError: the card cannot be used; the power is off again.
+        """
+        self._life = started = object()
+        try:
+            self._do(lambda: self._start(started))
+        except BaseException:
+            self._go_dark()
+            raise
+        self._of_all.after(self._wake_ms, lambda: self._wake(started))
 
     def cut_power(self) -> None:
         """Pulls the plug: what was in memory is gone."""
-        self._exchange.vanish(self.settings.unit)
-        self.unit.store.close()
-        self._unit, self._body, self._life = None, None, None
+        self.plug.push_in()
+        self._go_dark()
+
+    def set_card_size(self, size: int | None) -> None:
+        """Makes the card one of that size, whatever is on it."""
+        self.card_size = size
+        if self._body is not None:
+            storage = self._body.body.storage
+            assert isinstance(storage, SimStorage), "a simulated body has a simulated card"
+            storage.size = size
 
     def scan(self, picture: bytes, limit_ms: int = 10_000) -> Signal:
         """Lays a sheet down, presses, and waits for the verdict, which is returned; the sheet is taken away again."""
         self.body.camera.lay(picture)
         seen = len(self.shown)
         self.body.press()
-        if not self._clock.run_until(lambda: not VERDICTS.isdisjoint(self.shown[seen:]), limit_ms):
+        if not self._of_all.run_until(lambda: not VERDICTS.isdisjoint(self.shown[seen:]), limit_ms):
             raise AssertionError(f"no verdict within {limit_ms} ms, only {self.shown[seen:]}")
         self.body.camera.clear()
         return next(signal for signal in self.shown[seen:] if signal in VERDICTS)
 
+    def _start(self, started: object) -> None:
+        events: SimpleQueue[BodyEvent] = SimpleQueue()
+
+        def post(event: BodyEvent) -> None:
+            if self._life is started:
+                self._of_all.after(0, lambda: self._handle(started, event))
+
+        self.clock.start()
+        link = SimLink(self._exchanges, self._of_all, self.name, post)
+        self._body = make(self.clock, self.settings.card, link, post)
+        self._body.indicator.heard = self.heard
+        self.set_card_size(self.card_size)
+        self.reader = SimReader(post, self.settings.profile, self._seen)
+        self._unit = Unit(
+            self.settings, self._body.body, self.reader, events, self.signer, self._chance, self._write_log
+        )
+        if self._in_one_thread:
+            self._unit.store.aside.shutdown()
+            self._unit.store.aside = OneThread(self._chance)  # type: ignore[assignment]
+        self._unit.start()
+
+    def _do(self, action: Callable[[], object]) -> None:
+        if _pulled(self.plug, lambda: self.card.run(action)):
+            self._go_dark()
+            self.went_dark()
+
+    def _go_dark(self) -> None:
+        for exchange in self._exchanges:
+            exchange.vanish(self.name)
+        unit, self._unit, self._body, self._life = self._unit, None, None, None
+        with suppress(PeeweeException):  # in the middle of a transaction nothing closes a database but its end
+            if unit is not None:
+                unit.store.close()
+                return
+        del unit
+        gc.collect()  # what was being started, or was in a transaction, holds its database open until it is collected
+
     def _handle(self, started: object, event: BodyEvent) -> None:
         if self._life is started:
-            self.unit.handle(event)
+            self.handed(event)
+            self._do(lambda: self.unit.handle(event))
 
     def _wake(self, started: object) -> None:
         if self._life is started:
-            self.unit.wake()
-            self._clock.after(WAKE_MS, lambda: self._wake(started))
+            self._of_all.after(self._wake_ms, lambda: self._wake(started))
+            self._do(self.unit.wake)
 
     def _write_log(self, event: Enum, **facts: str | float) -> None:
-        self.log.append(line(event, self._clock.seconds(), facts))
+        self.log.append(line(event, self.clock.seconds(), facts))
+        self.logged(event, facts)
+
+
+def _pulled(plug: Plug, action: Callable[[], object]) -> bool:
+    """Does something; whether the plug was pulled meanwhile. When this returns, nobody remembers what was under way."""
+    try:
+        plug.run(action)
+    except PulledError:
+        return True
+    return False
+
+
+def _no_room() -> OSError:
+    return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+class OneThread(Executor):
+    """Does what it is given in the thread that gives it: at once, or when somebody waits for it, as chance will.
+
+    So two threads have the two orders that differ most, and a run can be replayed.
+    """
+
+    def __init__(self, chance: Random) -> None:
+        self._chance = chance
+
+    def submit(self, fn: Callable[..., Any], /, *arguments: Any, **named: Any) -> "Future[Any]":
+        """Does it, now or later."""
+        done = _Later(lambda: fn(*arguments, **named))
+        if self._chance.random() < 0.5:
+            done.do()
+        return done
+
+
+class _Later(Future[Any]):
+    def __init__(self, action: Callable[[], Any]) -> None:
+        super().__init__()
+        self._action = action
+
+    def do(self) -> None:
+        try:
+            self.set_result(self._action())
+        except Exception as error:  # noqa: BLE001  whoever waits for it is told, as by any executor
+            self.set_exception(error)
+
+    def result(self, timeout: float | None = None) -> Any:
+        if not self.done():
+            self.do()
+        return super().result(timeout)
+
+
+class SimHub:
+    """A hub, what its broker keeps for it, and the hands of whoever runs it.
+
+    Args:
+        path: its settings file.
+        clock: the time of all.
+        exchange: the broker it is at.
+
+    Attributes:
+        keys: its own.
+        log: every line it logged, through all its starts.
+        clock: its own, which may be set wrong.
+        plug: pulled, it kills the hub in the middle of something.
+        answered: called with what it answers, before anybody else knows.
+        logged: called with every event and its facts.
+        went_dark: called when it was killed, or has ended over something that it could not do.
+        dies_unheard: whether it dies next when it has kept something and has not answered yet.
+    """
+
+    def __init__(self, path: Path, clock: SteppedClock, exchange: Exchange) -> None:
+        self.settings = hub_settings.read(path)
+        self.keys = Keys.read(self.settings.keys, self.settings.name)
+        self.log: list[str] = []
+        self.clock = OwnClock(clock)
+        self.plug = Plug(OF_HUB)
+        self.answered: Callable[[Sequence[Publication]], object] = lambda _answers: None
+        self.logged: Callable[[Enum, dict[str, Any]], object] = lambda _event, _facts: None
+        self.went_dark: Callable[[], object] = lambda: None
+        self.dies_unheard = False
+        self._of_all = clock
+        self._exchange = exchange
+        self._waiting: deque[Publication] = deque()
+        self._stack = ExitStack()
+        self._intake: Intake | None = None
+        self._works = False
+
+    @property
+    def name(self) -> str:
+        """The hub's."""
+        return self.settings.name
+
+    @property
+    def intake(self) -> Intake:
+        """What it runs; AssertionError when it does not."""
+        if self._intake is None:
+            raise AssertionError("the hub does not run")
+        return self._intake
+
+    @property
+    def is_on(self) -> bool:
+        """Whether it runs."""
+        return self._intake is not None
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it runs, and nothing waits for it."""
+        return self.is_on and not self._waiting
+
+    def start(self) -> None:
+        """Starts it on what is on its disk, and what its broker has kept."""
+        self._do(self._start)
+        self._go_on()
+
+    def kill(self) -> None:
+        """Ends it without a word."""
+        self.plug.push_in()
+        self._end()
+
+    def receive(self, batch: Sequence[Publication]) -> list[Publication]:
+        """What its broker does with what units publish; nothing is answered at once."""
+        self._waiting += batch
+        self._go_on()
+        return []
+
+    def lose_session(self) -> int:
+        """Its broker forgets what it has kept for it; how much that was."""
+        lost = len(self._waiting)
+        self._waiting.clear()
+        return lost
+
+    def back_up(self, folder: Path) -> None:
+        """Copies what is on its disk, as it is at this moment."""
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        with closing(sqlite3.connect(self.settings.database)) as own, closing(sqlite3.connect(folder / "db")) as copy:
+            own.backup(copy)
+        # A whole picture is never written to again, so a second name for it is a copy.
+        shutil.copytree(self.settings.pictures, folder / "pictures", copy_function=os.link)
+
+    def restore(self, folder: Path) -> None:
+        """Puts a backup in place of what is on its disk, while it does not run."""
+        assert not self.is_on, "a hub that runs is not restored"
+        for suffix in ("", "-wal", "-shm"):
+            Path(self.settings.database + suffix).unlink(missing_ok=True)
+        shutil.copy(folder / "db", self.settings.database)
+        shutil.rmtree(self.settings.pictures)
+        shutil.copytree(folder / "pictures", self.settings.pictures, copy_function=os.link)
+
+    def _start(self) -> None:
+        self._intake = self._stack.enter_context(opened(self.settings, self.clock.seconds, self._write_log))
+
+    def _go_on(self) -> None:
+        if self._waiting and self.is_on and not self._works:
+            self._works = True
+            self._of_all.after(LINGER_MS, lambda: self._do(self._work))
+
+    def _work(self) -> None:
+        """Takes a batch; it is acknowledged when all is answered, and is delivered again after any other end."""
+        self._works = False
+        if not self.is_on:
+            return
+        batch = [self._waiting[number] for number in range(min(len(self._waiting), self.settings.batch))]
+        answers = self.intake.take(batch)
+        self.answered(answers)
+        if self.dies_unheard:
+            self.dies_unheard = False
+            raise PulledError
+        for _ in batch:
+            self._waiting.popleft()
+        self._exchange.answer(answers)
+        self._go_on()
+
+    def _do(self, action: Callable[[], object]) -> None:
+        if _pulled(self.plug, action):
+            self._end()
+            self.went_dark()
+
+    def _end(self) -> None:
+        self._intake = None
+        with suppress(OurFault):  # in the middle of a transaction nothing closes a ledger but its end
+            self._stack.close()
+            return
+        gc.collect()
+
+    def _write_log(self, event: Enum, **facts: str | float) -> None:
+        self.log.append(line(event, self.clock.seconds(), facts))
+        self.logged(event, facts)
 
 
 UNREAD = frozenset(AGAIN.values())

@@ -99,7 +99,7 @@ class Holding(Statement, frozen=True):
     """A unit's word on what it holds, said on connecting; the hub answers with its receipt for that chain.
 
     Attributes:
-        chain: the unit's present chain.
+        chain: one of the unit's, the present one or an earlier one.
         hash: hash of the last envelope; `NOTHING` when `seq` is 0.
         seq: the last envelope.
         unit: the unit's name, and signer.

@@ -48,8 +48,9 @@ class Quality(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
         glare: the share of the code under glare.
         light: brightness of the paper at the code, 0 to 255.
         margin: the share of error correction left in the code's worst part; 0 when nothing was read.
-        pitch: hundredths of a pixel per module.
+        pitch: hundredths of a pixel per module; 0 when neither it nor blur, contrast, glare and light were measured.
         step: which step of the reader read the QR codes; empty when none was read.
+        unread: QR codes that were seen in the photograph and not read.
     """
 
     assumed: Natural = 0
@@ -62,6 +63,7 @@ class Quality(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     margin: Percent = 0
     pitch: Natural = 0
     step: Annotated[str, Meta(max_length=64)] = ""
+    unread: Natural = 0
 
 
 NOTHING_KNOWN = Quality()

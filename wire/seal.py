@@ -12,7 +12,7 @@ authenticated. docs/wire.md is the specification.
 import base64
 import functools
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -40,7 +40,7 @@ _NONCE = bytes(12)
 _ANY_PRIVATE = X25519PrivateKey.from_private_bytes(bytes(32))  # any finds the points of small order (RFC 7748, 6.1)
 _LENGTH_BYTES = 8
 _PIECE_BYTES = 1048576
-"""Hashing and writing a piece let other threads run; handing over smaller ones costs more than that gains."""
+"""Between two pieces other threads may run; smaller ones cost more than that gains."""
 _PADDING = 1024
 """Content is padded to a multiple of this, so that the length of a payload does not show."""
 
@@ -133,12 +133,7 @@ class Opener:
 
 
 def seal(content: bytes, recipients: Sequence[Recipient], context: bytes) -> bytes:
-    """What `sealing` yields, in one."""
-    return b"".join(sealing(content, recipients, context))
-
-
-def sealing(content: bytes, recipients: Sequence[Recipient], context: bytes) -> Iterator[bytes]:
-    """Seals content so that each of the recipients can open it alone; yields it piece by piece.
+    """Seals content so that each of the recipients can open it alone.
 
     Args:
         content: any bytes.
@@ -152,12 +147,16 @@ def sealing(content: bytes, recipients: Sequence[Recipient], context: bytes) -> 
     for recipient in recipients:
         public = X25519PublicKey.from_public_bytes(recipient.public)
         header += recipient.key_id + _SUITE.encrypt(content_key, public, info=context)
-    yield header
     encryptor = Cipher(AES(content_key), GCM(_NONCE)).encryptor()
     encryptor.authenticate_additional_data(header + context)
-    yield encryptor.update(len(content).to_bytes(_LENGTH_BYTES, "big"))
     whole = memoryview(content)
-    for start in range(0, len(content), _PIECE_BYTES):
-        yield encryptor.update(whole[start : start + _PIECE_BYTES])
-    yield encryptor.update(bytes(-(_LENGTH_BYTES + len(content)) % _PADDING)) + encryptor.finalize()
-    yield encryptor.tag
+    return b"".join(
+        [
+            header,
+            encryptor.update(len(content).to_bytes(_LENGTH_BYTES, "big")),
+            *(encryptor.update(whole[at : at + _PIECE_BYTES]) for at in range(0, len(content), _PIECE_BYTES)),
+            encryptor.update(bytes(-(_LENGTH_BYTES + len(content)) % _PADDING)),
+            encryptor.finalize(),
+            encryptor.tag,
+        ]
+    )

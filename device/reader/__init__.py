@@ -4,7 +4,6 @@ A ladder, from cheap to dear, that stops at the first safe hit: zxing-cpp as it 
 a grid reader of our own. docs/reading.md says what each rung is for.
 """
 
-import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -15,12 +14,24 @@ import numpy as np
 import zxingcpp
 from numpy.typing import NDArray
 
-from device.reader.decode import Decoded, decode, speaks_for
+from device.reader.decode import Decoded, decode, quickly, speaks_for, thoroughly
 from device.reader.effort import Attempt, attempts, first_attempt
 from device.reader.fuse import mean_of
 from device.reader.grid import lay
 from device.reader.knowledge import Knowledge
-from device.reader.locate import SEARCH_PIXELS_MAX, Candidate, busiest, candidates, partial, searched
+from device.reader.locate import (
+    ROLLED_GAIN,
+    ROLLED_LIKELY,
+    SEARCH_PIXELS_MAX,
+    Candidate,
+    busiest,
+    candidates,
+    partial,
+    rolled,
+    searched,
+    side_of,
+    squashed,
+)
 from device.reader.variants import symbols, variants
 
 __all__ = ["Corners", "Knowledge", "Reader", "Reading"]
@@ -36,6 +47,8 @@ WHOLE_PIXELS_MAX = 1_000_000
 PLACES_MAX = 3
 # Below this agreement three hits may not be finders of one symbol: then one or two finders are tried too.
 DOUBTFUL = 0.6
+# Attempts that are decoded quickly before any is decoded thoroughly, which takes longer than to make them.
+QUICK = 3
 # A candidate that agrees so much less than the best is another way to lay the same three finders.
 WORSE = 0.15
 # Where a large frame shows nothing that looks like a symbol, its busiest squares are searched at full resolution: a
@@ -72,6 +85,11 @@ class Reading:
     corners: Corners | None = None
     px_per_module: float = 0.0
     unread: int = 0
+
+    @property
+    def modules(self) -> int:
+        """Modules a side of the symbol at `corners`; 0 if unknown."""
+        return round(side_of(self.corners) / self.px_per_module) if self.corners and self.px_per_module else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,13 +163,14 @@ class Reader:
         if hits and not left:
             return _reading(hits, 0)
         unread, seems = 0, None
+        failed: list[Candidate] = []
         for place in _places(luma, left):
-            found, candidate = self._climb(place, end)
+            found, candidate = self._climb(luma, place, failed, end)
             hits += found
             unread += not found
             seems = seems or candidate
         if not hits:  # what zxing-cpp took for a symbol's corners may be no symbol's, or far off
-            hits, candidate = self._climb(_Place(luma, 0, 0), end)
+            hits, candidate = self._climb(luma, _Place(luma, 0, 0), failed, end)
             seems, unread = candidate or seems, 0
         if hits:
             return _reading(hits, unread)
@@ -182,10 +201,10 @@ class Reader:
                 return None
             found += [list(islice(attempts(lay(frame, candidate)), 2))[-1] for candidate in laid]
         while len(found) > 1:
-            softs = [np.where(each.lost, np.float32(0), each.soft) for each in found]
+            softs = [each.seen for each in found]
             if any(soft.shape != softs[0].shape for soft in softs):
                 return None
-            decoded = decode(np.stack(softs).sum(axis=0), self._knowledge)
+            decoded = decode(np.stack(softs).sum(axis=0), self._knowledge, stop=lambda: self._clock() > end)
             if not decoded or not speaks_for(softs[0], decoded):
                 return None
             speaking = [each for each, soft in zip(found, softs, strict=True) if speaks_for(soft, decoded)]
@@ -196,20 +215,49 @@ class Reader:
 
     def _of_mean(self, mean: Luma, frames: Sequence[Luma], end: float) -> Reading | None:
         for candidate in self._candidates(mean, end)[:1]:
-            for attempt in attempts(lay(mean, candidate)):
-                if self._clock() > end:
-                    break
-                decoded = decode(attempt.soft, self._knowledge, lost=attempt.lost)
-                if not decoded:
-                    continue
+            for decoded, attempt in self._decoded(mean, candidate, [], end):
                 grids = [replace(attempt.grid, luma=lay(frame, candidate).luma) for frame in frames]
-                softs = [np.where(each.lost, np.float32(0), each.soft) for each in map(first_attempt, grids)]
-                if all(speaks_for(soft, decoded) for soft in softs):
+                if all(speaks_for(first_attempt(grid).seen, decoded) for grid in grids):
                     return _reading([_of_grid(decoded, attempt, f"mean of {len(frames)}, {attempt.how}")], 0)
         return None
 
-    def _climb(self, place: _Place, end: float) -> tuple[list[_Hit], Candidate | None]:
-        """The rungs after the first, on one place: what they read, and the likeliest candidate there."""
+    def _decoded(
+        self, luma: Luma, candidate: Candidate, failed: list[Attempt], end: float
+    ) -> Iterator[tuple[Decoded, Attempt]]:
+        """What the grid reader reads of a candidate, attempt by attempt; what failed before is not tried again."""
+
+        def late() -> bool:
+            return self._clock() > end
+
+        def by_all_means() -> Iterator[tuple[Decoded, Attempt]]:
+            while waiting:
+                failed.append(waiting.pop())
+                if decoded := thoroughly(failed[-1].soft, self._knowledge, failed[-1].lost, late):
+                    yield decoded, failed[-1]
+
+        waiting: list[Attempt] = []
+        for number, attempt in enumerate(attempts(lay(luma, candidate), late), 1):
+            if late():
+                return
+            if not any(attempt.repeats(other) for other in failed + waiting):
+                if decoded := quickly(attempt.soft, self._knowledge, attempt.lost):
+                    yield decoded, attempt
+                waiting.append(attempt)
+            if number >= QUICK:
+                yield from by_all_means()
+        yield from by_all_means()
+
+    def _climb(
+        self, frame: Luma, place: _Place, failed: list[Candidate], end: float
+    ) -> tuple[list[_Hit], Candidate | None]:
+        """The rungs after the first, on one place: what they read, and the likeliest candidate there.
+
+        Args:
+            frame: what the place is cut from.
+            place: the place.
+            failed: candidates that were tried in vain, in the frame: not tried again, and added to.
+            end: when to give up.
+        """
         found = None
         region = place
         if place.luma.size > WHOLE_PIXELS_MAX:
@@ -224,17 +272,19 @@ class Reader:
                     return hits, None
         found = self._candidates(place.luma, end) if found is None else found
         worth = [each for each in found[:PLACES_MAX] if each.score > found[0].score - WORSE]
+        attempted: list[Attempt] = []
         for candidate in worth:
-            for attempt in attempts(lay(place.luma, candidate)):
-                if self._clock() > end:
-                    break
-                decoded = decode(attempt.soft, self._knowledge, lost=attempt.lost)
-                if decoded:
-                    return [_moved(_of_grid(decoded, attempt, attempt.how), 1.0, place)], None
+            there = _shifted(candidate, place)
+            if any(there.is_at(other) for other in failed):
+                continue
+            for decoded, attempt in self._decoded(place.luma, candidate, attempted, end):
+                return [_moved(_of_grid(decoded, attempt, attempt.how), 1.0, place)], None
+            if _whole(there, place, frame):
+                failed.append(there)
         return [], _shifted(found[0], place) if found else None
 
     def _candidates(self, luma: Luma, end: float) -> list[Candidate]:
-        """Where symbols may be, best first: whole; in a large frame also small; of a known size also cut ones."""
+        """Where symbols may be, best first: whole, or rolled; in a large frame small; of a known size cut ones too."""
         search = searched(luma)
         found = candidates(search, self._dims or None)
         if not found and luma.size > SEARCH_PIXELS_MAX:
@@ -244,8 +294,12 @@ class Reader:
                 cut = _Place(luma[y : y + SMALL_SIDE_PX, x : x + SMALL_SIDE_PX], x, y)
                 found += [_shifted(each, cut) for each in candidates(searched(cut.luma), self._dims or None)]
         if self._dims and (not found or found[0].score < DOUBTFUL) and self._clock() < end:
-            found += partial(search, self._dims)
+            found += partial(search, self._dims, lambda: self._clock() > end)
         found.sort(key=lambda each: -each.score)
+        likely, flat = ROLLED_LIKELY
+        if found and likely < found[0].score < flat and self._clock() < end:
+            least = found[0].score + ROLLED_GAIN
+            found = [each for each in rolled(squashed(search), found, self._dims or None) if each.score > least] + found
         return found
 
 
@@ -290,16 +344,11 @@ def _overlap(one: Corners, other: Corners) -> bool:
     return inside(one, other) or inside(other, one)
 
 
-def _side(corners: Corners) -> float:
-    # Not by numpy, which takes longer over four corners than zxing-cpp over a small picture.
-    return sum(math.dist(one, other) for one, other in zip(corners, corners[1:] + corners[:1], strict=True)) / 4
-
-
 def _of_zxing(symbol: zxingcpp.Barcode, how: str) -> _Hit:
     corners = _corners(symbol)
     extra = cast(dict[str, Any], symbol.extra)
     modules, margin = 17 + 4 * int(extra["Version"]), float(extra["UEC"])
-    return _Hit(symbol.bytes.decode("latin-1"), how, 0, 0, margin, corners, _side(corners) / modules)
+    return _Hit(symbol.bytes.decode("latin-1"), how, 0, 0, margin, corners, side_of(corners) / modules)
 
 
 def _of_grid(decoded: Decoded, attempt: Attempt, how: str) -> _Hit:
@@ -311,7 +360,7 @@ def _of_grid(decoded: Decoded, attempt: Attempt, how: str) -> _Hit:
         decoded.assumed,
         decoded.margin,
         corners,
-        _side(corners) / attempt.grid.dim,
+        side_of(corners) / attempt.grid.dim,
     )
 
 
@@ -324,6 +373,13 @@ def _moved(hit: _Hit, scale: float, place: _Place) -> _Hit:
 
 def _shifted(candidate: Candidate, place: _Place) -> Candidate:
     return replace(candidate, quad=candidate.quad + np.array([place.x, place.y], np.float32))
+
+
+def _whole(candidate: Candidate, place: _Place, frame: Luma) -> bool:
+    """Whether a place holds all of a candidate that its frame holds."""
+    height, width = place.luma.shape
+    seen = candidate.corners.clip(0, (frame.shape[1] - 1, frame.shape[0] - 1))
+    return bool((seen >= (place.x, place.y)).all() and (seen < (place.x + width, place.y + height)).all())
 
 
 def _reading(hits: Sequence[_Hit], unread: int) -> Reading:

@@ -25,7 +25,6 @@ payload must be one of it. Where it is not, only the evidence counts.
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from itertools import islice
 
 import cv2
 import numpy as np
@@ -56,8 +55,10 @@ CODEWORD_WRONG = 1 / 40
 EVIDENCE_SPREAD_BITS = 25.0
 # Ordered statistics cost more than the square of a block's content: 10 ms for one of 19 codewords, 45 for 60.
 LIKELIEST_CONTENT_MAX = 60
-# Blocks searched at a time: when none of them is solved, the rest would not be either.
+# When none of so many blocks in a row is solved, the rest would not be either.
 LIKELIEST_BLOCKS = 8
+# Content codewords of the blocks that are searched together: 90 ms at most, so that a deadline can be kept.
+LIKELIEST_TOGETHER = 160
 # Rounds of grammar and blocks: each solved block tells the grammar where the characters of the others are.
 ROUNDS_MAX = 6
 
@@ -105,27 +106,41 @@ class Decoded:
     words: NDArray[np.uint8] = field(compare=False, repr=False)
 
 
-def decode(soft: Floats, knowledge: Knowledge | None = None, *, lost: Bools | None = None) -> Decoded | None:
-    """What a symbol says, if that is beyond doubt.
+def decode(
+    soft: Floats, knowledge: Knowledge | None = None, *, lost: Bools | None = None, stop: Callable[[], bool] = bool
+) -> Decoded | None:
+    """What a symbol says, if that is beyond doubt: first quickly, then thoroughly.
 
     Args:
         soft: shape (dim, dim), float32: above 0 dark; the magnitude is confidence, about 1 for a clean module;
             upright, row 0 at the top, not mirrored. `dim` says the version.
         knowledge: what is known of the symbol before; None for any QR code.
         lost: shape (dim, dim), bool: modules that were not seen: cut off, under glare, in a streak.
+        stop: whether to give up.
 
     Raises:
         ValueError: no version has so many modules a side.
     """
-    layout = symbol.layout(symbol.version_of(soft.shape[0]))
     unseen = np.zeros(soft.shape, bool) if lost is None else lost
-    odds = _odds(soft, unseen, layout)
-    for level, mask in islice(_formats(odds, layout, knowledge), 1):
-        if decoded := _Search.of(odds, layout, level, mask).decoded(knowledge, thorough=False):
-            return decoded
-    odds = _odds(soft, unseen | _covered(soft), layout)
+    return quickly(soft, knowledge, unseen) or thoroughly(soft, knowledge, unseen, stop)
+
+
+def quickly(soft: Floats, knowledge: Knowledge | None, lost: Bools) -> Decoded | None:
+    """`decode` by bounded correction of what was seen, under the likeliest format: 2 ms."""
+    layout = symbol.layout(symbol.version_of(soft.shape[0]))
+    odds = _odds(soft, lost, layout)
+    level, mask = next(_formats(odds, layout, knowledge))
+    return _Search.of(odds, layout, level, mask).decoded(knowledge)
+
+
+def thoroughly(soft: Floats, knowledge: Knowledge | None, lost: Bools, stop: Callable[[], bool]) -> Decoded | None:
+    """`decode` by all means, under every format that may be: 40 ms in vain."""
+    layout = symbol.layout(symbol.version_of(soft.shape[0]))
+    odds = _odds(soft, lost | _covered(soft), layout)
     for level, mask in _formats(odds, layout, knowledge):
-        if decoded := _Search.of(odds, layout, level, mask).decoded(knowledge, thorough=True):
+        if stop():
+            break
+        if decoded := _Search.of(odds, layout, level, mask).decoded(knowledge, thorough_until=stop):
             return decoded
     return None
 
@@ -234,16 +249,18 @@ class _Search:
         evidence = np.full(len(hard), -np.inf, np.float32)
         return cls(layout, blocks, level, mask, odds, hard, sure, lost, absent, hard.copy(), evidence)
 
-    def decoded(self, knowledge: Knowledge | None, *, thorough: bool) -> Decoded | None:
-        """What it says, sought by bounded correction of what was seen, or thoroughly: by all means."""
+    def decoded(
+        self, knowledge: Knowledge | None, *, thorough_until: Callable[[], bool] | None = None
+    ) -> Decoded | None:
+        """What it says, sought by bounded correction of what was seen, or thoroughly: by all means, until told."""
         grammar = knowledge if knowledge and knowledge.grammar else None
         least = EVIDENCE_BITS_MIN if grammar is None else self._least(grammar)
         if self._promised().min() < least - EVIDENCE_SPREAD_BITS:
             return None
         told = self.hard
         self._bounded([0])
-        if thorough:
-            told = self._search(grammar, least)
+        if thorough_until:
+            told = self._search(grammar, least, thorough_until)
         content = parsed(self._content(self.words).tobytes(), self.layout.version)
         if grammar is None or content is None or not grammar.allows(content):
             least, told = EVIDENCE_BITS_MIN, self.hard
@@ -263,15 +280,15 @@ class _Search:
             words=self.words,
         )
 
-    def _search(self, grammar: Knowledge | None, least: float) -> NDArray[np.uint8]:
+    def _search(self, grammar: Knowledge | None, least: float, stop: Callable[[], bool]) -> NDArray[np.uint8]:
         """Tries the costlier means on blocks that are not solved, and returns what `_by_grammar` says, or `hard`."""
         self._bounded(range(2, self.blocks.checks + 1, 2))
         told = self.hard
         if self.blocks.places.shape[1] - self.blocks.checks <= LIKELIEST_CONTENT_MAX:
             if grammar is not None:
-                told = self._by_grammar(grammar, least)
+                told = self._by_grammar(grammar, least, stop)
             if told is self.hard:
-                self._by_likelihood()
+                self._by_likelihood(stop)
         return told
 
     def _least(self, knowledge: Knowledge) -> float:
@@ -320,14 +337,18 @@ class _Search:
             words, done = corrected(self.hard[block], rank[block] < erasures[:, None], self.blocks.checks)
             self._offer(block[done], words[done])
 
-    def _by_likelihood(self) -> None:
+    def _by_likelihood(self, stop: Callable[[], bool]) -> None:
         """Ordered statistics, by the modules alone."""
+        together = max(1, LIKELIEST_TOGETHER // int(self._content_lengths().max()))
         while len(todo := np.flatnonzero(self.evidence < EVIDENCE_BITS_MIN)):
             self._doubt(todo)
-            for begin in range(0, len(todo), LIKELIEST_BLOCKS):
-                block = todo[begin : begin + LIKELIEST_BLOCKS]
+            for begin in range(0, len(todo), together):
+                if stop():
+                    return
+                block = todo[begin : begin + together]
                 self._offer(block, likeliest(self.odds[block], self.blocks.checks))
-                if self.evidence[block].max() < EVIDENCE_BITS_MIN:
+                tried = todo[: begin + together][-LIKELIEST_BLOCKS:]
+                if len(tried) in (len(todo), LIKELIEST_BLOCKS) and self.evidence[tried].max() < EVIDENCE_BITS_MIN:
                     return
 
     def _doubt(self, todo: NDArray[np.intp]) -> None:
@@ -352,7 +373,7 @@ class _Search:
         self.odds[todo] = np.clip(self.odds[todo], -most, most)
         self.sure[todo] = -np.logaddexp(0, -np.abs(self.odds[todo])).sum(axis=2)
 
-    def _by_grammar(self, knowledge: Knowledge, least: float) -> NDArray[np.uint8]:
+    def _by_grammar(self, knowledge: Knowledge, least: float, stop: Callable[[], bool]) -> NDArray[np.uint8]:
         """Ordered statistics, by the modules and what the grammar makes of them and of the blocks that are solved.
 
         Returns:
@@ -362,7 +383,7 @@ class _Search:
         told = self.hard
         for _ in range(ROUNDS_MAX):
             todo = np.flatnonzero(self.evidence < least)
-            if not len(todo):
+            if not len(todo) or stop():
                 break
             self._doubt(todo)
             solved = np.unpackbits(self.words[..., None], axis=2) * np.float32(2 * ODDS_MAX) - np.float32(ODDS_MAX)

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from device.reader.curl import bent
 from device.reader.locate import Candidate, homographies
 from device.reader.symbol import layout, version_of
 
@@ -44,6 +45,7 @@ class Grid:
         bend: shape (n, n, 2), float32: added to module coordinates (x, y) before `across`, at knots spread evenly over
             the symbol.
         origin: px of the frame at the corner of `luma`, and how many px of the frame one of its px is.
+        ink: by how many px of the straightened picture ink is grown at each of its edges, because it shrank by that.
     """
 
     luma: NDArray[np.uint8] | Floats
@@ -51,6 +53,7 @@ class Grid:
     dim: int
     bend: Floats
     origin: tuple[float, float, float]
+    ink: int = 0
 
     def places(self, at: Floats) -> Floats:
         """Module coordinates, shape (..., 2) -> px of `luma`, as cv2 counts them: 0 is the middle of the first."""
@@ -68,6 +71,8 @@ class Grid:
         """The symbol upright, `PX` px a module, `BORDER` modules around, float32; and where the frame did not reach."""
         where = self.places(_raster(self.dim))
         picture = cv2.remap(self.luma, where[..., 0], where[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+        if self.ink:
+            picture = cv2.erode(picture, np.ones((2 * self.ink + 1,) * 2, np.uint8))
         height, width = self.luma.shape
         outside = (where < -0.5).any(axis=2) | (where[..., 0] > width - 0.5) | (where[..., 1] > height - 0.5)
         return picture.astype(np.float32), outside
@@ -92,7 +97,7 @@ def knots(dim: int) -> Floats:
 
 
 def lay(luma: NDArray[np.uint8], candidate: Candidate) -> Grid:
-    """A grid without bend over a candidate, on the cut of the picture that holds it."""
+    """A grid over a candidate, bent as it is curled, on the cut of the picture that holds it."""
     height, width = luma.shape
     corners, module = candidate.corners, candidate.px_per_module
     low = np.floor(corners.min(axis=0) - 8 * module).clip(0).astype(int)
@@ -106,8 +111,10 @@ def lay(luma: NDArray[np.uint8], candidate: Candidate) -> Grid:
     span = candidate.dim - 7
     into = np.array([[1 / span, 0, -3.5 / span], [0, 1 / span, -3.5 / span], [0, 0, 1]])
     across = homographies(quad[None])[0].astype(np.float64) @ into
-    n = len(knots(candidate.dim))
-    return Grid(cut, across, candidate.dim, np.zeros((n, n, 2), np.float32), (float(low[0]), float(low[1]), scale))
+    along = knots(candidate.dim)
+    at = np.stack(np.meshgrid(along, along), axis=-1)
+    bend = bent(np.array([candidate.curl], np.float32), at.reshape(-1, 2), candidate.dim).reshape(at.shape)
+    return Grid(cut, across, candidate.dim, bend, (float(low[0]), float(low[1]), scale))
 
 
 @cache

@@ -1,9 +1,10 @@
 """The roll: what the thermal head burns, dot by dot, from the acta's head down to its foot. Measures in millimetres."""
 
+import math
 import random
 import re
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, lru_cache
 
 import cv2
 import numpy as np
@@ -53,9 +54,10 @@ def burnt(dots: NDArray[np.bool_]) -> NDArray[np.uint8]:
     """
     fine = cv2.resize(dots.view(np.uint8) * np.uint8(255), None, fx=2, fy=2, interpolation=cv2.INTER_NEAREST)
     # Heat spreads by half a dot: dots get round, neighbours join, and one alone still shows.
-    heat = cv2.GaussianBlur(fine, (0, 0), 0.5 * PX_PER_MM / DOTS_PER_MM)
-    _, unburnt = cv2.threshold(heat, 95, 255, cv2.THRESH_BINARY_INV)
-    return np.maximum(cv2.bitwise_and(_blank()[-fine.shape[0] :], unburnt), np.uint8(INK)).astype(np.uint8, copy=False)
+    heat = cv2.GaussianBlur(fine, (0, 0), 0.5 * PX_PER_MM / DOTS_PER_MM).astype(np.uint8, copy=False)
+    cv2.threshold(heat, 95, 255, cv2.THRESH_BINARY_INV, dst=heat)
+    cv2.bitwise_and(_blank()[-fine.shape[0] :], heat, dst=heat)
+    return np.maximum(heat, np.uint8(INK), out=heat)
 
 
 class _Roll:
@@ -150,9 +152,11 @@ class _Roll:
         self._y += advance
 
     def _text(self, x: float, y: float, text: str, size: float, *, bold: bool = False) -> None:
-        if y + 2 * size > self._top:  # else it is above what is drawn, and rendering it would be most of the work
-            place = x * DOTS_PER_MM, (y - self._top) * DOTS_PER_MM
-            self._pen.text(place, text, fill=255, font=_font(round(size * DOTS_PER_MM)), stroke_width=1 if bold else 0)
+        if text and y + 2 * size > self._top:  # else nothing of it is seen, and rendering it would be most of the work
+            places = x * DOTS_PER_MM, (y - self._top) * DOTS_PER_MM
+            left, top = (math.floor(place) for place in places)
+            words, inset_x, inset_y = _written(text, round(size * DOTS_PER_MM), bold, places[0] - left, places[1] - top)
+            self.ink.paste(255, (left + inset_x, top + inset_y), words)
 
     def _rule(self) -> None:
         self._pen.rectangle(self._dots(5, self._y, WIDTH_MM - 5, self._y + 0.4), fill=255)
@@ -188,6 +192,18 @@ class _Roll:
     def _chance(self, part: str) -> random.Random:
         """Each part has chance of its own, so that it is the same however much of the sheet is drawn."""
         return random.Random(f"{self._seed} {part}")
+
+
+@lru_cache(4096)  # most words stand at the same place of every acta, and rendering them is most of the work
+def _written(text: str, dots: int, bold: bool, x: float, y: float) -> tuple[Image.Image, int, int]:
+    """Words begun at a fraction of a dot: which dots are burnt, and how far to the right and down that begins."""
+    words = Image.new("L", (dots * (len(text) + 2), 3 * dots), 0)
+    pen = ImageDraw.Draw(words)
+    pen.fontmode = "1"  # a dot is burnt or not
+    pen.text((dots + x, dots + y), text, fill=255, font=_font(dots), stroke_width=1 if bold else 0)
+    box = words.getbbox()
+    assert box is not None, "words have ink"
+    return words.crop(box), box[0] - dots, box[1] - dots
 
 
 @cache

@@ -103,6 +103,8 @@ def worn(sheet: Sheet, wear: Wear, seed: int) -> Sheet:
         wear: what happened to it, in the order of its attributes.
         seed: of where and in what pattern, 0 or more.
     """
+    if wear == Wear():
+        return sheet  # a copy of it as floats and back takes as long as drawing it
     wearing = _Wearing(sheet, seed)
     for amount, strike in (
         (wear.gain, wearing.gain),

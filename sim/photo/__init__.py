@@ -477,10 +477,13 @@ class _Taking:
             part = scaled
         at = ((self._origin * PX_PER_MM) - (left, top)) * gain - 0.5
         slope = (PX_PER_MM * gain).astype(np.float32)
+        columns, rows = x * slope[0], y * slope[1]
+        columns += np.float32(at[0])
+        rows += np.float32(at[1])
         seen = cv2.remap(
             part,
-            x * slope[0] + np.float32(at[0]),
-            y * slope[1] + np.float32(at[1]),
+            columns,
+            rows,
             cv2.INTER_LINEAR,
             borderMode=cv2.BORDER_CONSTANT,
             borderValue=ground,
@@ -558,7 +561,9 @@ class _Taking:
 
     def _scanned(self, scene: NDArray[np.float32], rng: np.random.Generator) -> Luma:
         shot = self._shot
-        scene += rng.standard_normal(scene.shape, np.float32) * np.float32(2.5)
+        noise = rng.standard_normal(scene.shape, np.float32)
+        noise *= np.float32(2.5)
+        scene += noise
         if shot.contrast:
             middle = 128.0
             scene -= np.float32(middle)
@@ -566,7 +571,7 @@ class _Taking:
             scene += np.float32(middle)
         if shot.threshold:
             return ((scene > shot.threshold) * np.uint8(255)).astype(np.uint8)
-        return np.clip(scene, 0, 255).astype(np.uint8)
+        return np.clip(scene, 0, 255, out=scene).astype(np.uint8)
 
     def _kept(self, luma: Luma) -> tuple[Luma, float]:
         shot = self._shot

@@ -7,13 +7,14 @@ Each thing said is a line of words, the first of which is its kind:
     kept CHAIN SEQ HASH PAYLOAD     the kept signal was shown for this envelope; PAYLOAD is its payload's SHA-256
     sent CHAIN SEQ HASH FILE        this envelope was handed to the link; FILE is its publication's SHA-256
     held CHAIN SEQ HASH             the unit told hubs that its chain ends with this envelope
-    receipt CHAIN SEQ               a hub's receipt for all up to there came in
-    settled CHAIN SEQ               it was filed
+    receipt CHAIN SEQ HUB           a hub's receipt for all up to there came in, pictures included
+    settled CHAIN SEQ HUB           it was filed
+    purging                         from now on whatever may be purged may be gone
+    purged CHAIN SEQ                this one is
     ending                          a hub's receipt came in which ends the present chain
     spoiled                         somebody is about to overwrite the index
 """
 
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from enum import Enum
@@ -27,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from device.log import Event
-from device.ports import BodyEvent, FrameRead, Ms, Post
+from device.ports import BodyEvent, Delivered, FrameRead, Ms, Post
 from device.settings import Settings
 from device.signals import Signal
 from device.store import Place
@@ -37,11 +38,11 @@ from sim.clock import SteppedClock
 from sim.fleet import VERDICTS
 from sim.link import Exchange, Hub, Publication, SimLink
 from tests.device import world
-from tests.wire.samples import DEPLOYMENT, HUB, OPENERS, UNIT, sha256
+from tests.wire.samples import DEPLOYMENT, HUB, OPENERS, OTHER_HUB, UNIT, sha256
 from wire import note, profiles
 from wire.envelope import Envelope, split
 from wire.fields import NOTHING
-from wire.note import Note
+from wire.note import KeySigner, Note
 from wire.receipt import Holding, Receipt
 from wire.record import Mode
 from wire.settings import Broker
@@ -58,10 +59,11 @@ SETTINGS = Settings(
     mode=Mode.LIVE,
     card=Path(),
     key=Path(),
-    hubs={HUB.verifier.name: HUB.verifier},
+    hubs={hub.verifier.name: hub.verifier for hub in (HUB, OTHER_HUB)},
     recipients=tuple(opener.recipient for opener in OPENERS[:2]),
     receipts=1,
-    broker=Broker("127.0.0.1", 1883),
+    fleet=1,
+    brokers=(Broker("127.0.0.1", 1883),),
     base=Path(),
 )
 
@@ -70,6 +72,9 @@ PROMISES = (Signal.KEPT, Signal.KEPT_DOUBTFUL, Signal.NEXT_PART)
 
 NOISE_BYTES = 20_000
 """Makes a photograph long enough to be torn in many places; what stands behind a PNG's end is not looked at."""
+
+ALL_BYTES = 1 << 40
+"""More than any card has: whoever asks for so much room gets all there is."""
 
 OFFERED_MS = 5_000
 """Connecting, waiting for hubs to say what they hold, and offering the first window take less."""
@@ -102,7 +107,7 @@ class Life:
         self.sent: list[bytes] = []
         self._say = say
         self._chain = ""
-        self._receipts: deque[str] = deque()
+        self._receipt = ""
         self._mesa = 0
         link = _HeardLink(self, hub, self._post)
         self._body = make(self.clock, card, link, self._post)
@@ -128,6 +133,17 @@ class Life:
         assert self.clock.run_until(lambda: not VERDICTS.isdisjoint(shown[seen:]), 10_000), "no verdict came"
         return next(signal for signal in shown[seen:] if signal in VERDICTS)
 
+    def purge(self) -> None:
+        """Makes all the room that can be made."""
+        before = self._envelopes()
+        self._say("purging")
+        self.unit.store.purge(ALL_BYTES)
+        for name in sorted(before - self._envelopes()):
+            self._say("purged {} {}".format(*name.removesuffix(".envelope").split("-")))
+
+    def _envelopes(self) -> set[str]:
+        return {path.name for path in self.unit.store.folder.glob("*.envelope")}
+
     def hand_over(self, publication: Publication) -> None:
         """Something is handed to the link: from now on it may be anywhere."""
         topic, content = publication
@@ -144,12 +160,16 @@ class Life:
     def delivered(self, content: bytes) -> None:
         """A receipt came in, and will be looked at next."""
         receipt = note.read(content, Receipt, SETTINGS.hubs).statement
-        self._receipts.append(f"{receipt.chain} {receipt.seq}")
         ends = receipt.chain == self._chain and receipt.seq >= self.place.seq
-        self._say("ending" if ends else f"receipt {self._receipts[-1]}")
+        self._say("ending" if ends else f"receipt {_words(content)}")
 
     def _post(self, event: BodyEvent) -> None:
-        self.clock.after(0, lambda: self.unit.handle(event))
+        self.clock.after(0, lambda: self._handle(event))
+
+    def _handle(self, event: BodyEvent) -> None:
+        if isinstance(event, Delivered):
+            self._receipt = _words(event.payload)
+        self.unit.handle(event)
 
     def _wake(self) -> None:
         self.unit.wake()
@@ -165,9 +185,8 @@ class Life:
         if event is Event.CARD_REPAIRED:
             self.repaired.append(str(facts["what"]))
         elif event is Event.RECEIPTED:
-            self._say(f"settled {self._receipts.popleft()}")
+            self._say(f"settled {self._receipt}")
         elif event is Event.RECEIPT_IGNORED:
-            self._receipts.popleft()
             self._say_chain()
 
     def _say_chain(self) -> None:
@@ -203,7 +222,7 @@ class _HeardLink(SimLink):
     """A link that tells the life what passes. Where there is no hub, nobody even acknowledges."""
 
     def __init__(self, life: Life, hub: Hub | None, post: Post) -> None:
-        super().__init__(Exchange(life.clock, hub), life.clock, NAME, post)
+        super().__init__([Exchange(life.clock, hub)], life.clock, NAME, post)
         self._life = life
         self._is_heard = hub is not None
         self._unheard = 0
@@ -220,6 +239,11 @@ class _HeardLink(SimLink):
         super().deliver(topic, payload)
 
 
+def _words(receipt: bytes) -> str:
+    stated = note.read(receipt, Receipt, SETTINGS.hubs).statement
+    return f"{stated.chain} {stated.seq} {stated.hub}"
+
+
 @lru_cache(256)
 def _envelope(publication: bytes) -> Note[Envelope]:
     return note.read(split(publication)[0], Envelope, OWN)
@@ -234,21 +258,23 @@ class SmallHub:
     Attributes:
         hashes: of the envelopes it holds, by chain and seq.
         reach: up to which seq it receipts.
+        signers: as which hubs it does so.
     """
 
     def __init__(self, said: Sequence[str] = ()) -> None:
         self.hashes: dict[tuple[str, int], str] = {}
         self.reach = 1_000
+        self.signers: tuple[KeySigner, ...] = (HUB,)
         self._at = len(said)
         for kind, *words in map(str.split, said):
             if kind == "sent":
                 self.hashes[words[0], int(words[1])] = words[2]
 
     def __call__(self, batch: Sequence[Publication]) -> list[Publication]:
-        """Takes publications, and answers each with a receipt."""
-        return [self._answer(*publication) for publication in batch]
+        """Takes publications, and answers each with a receipt of every signer."""
+        return [answer for publication in batch for answer in self._answers(*publication)]
 
-    def _answer(self, topic: str, content: bytes) -> Publication:
+    def _answers(self, topic: str, content: bytes) -> list[Publication]:
         parsed = parse(topic)
         assert parsed is not None
         if parsed.leaf is Leaf.ENVELOPE:
@@ -261,15 +287,18 @@ class SmallHub:
         while seq < self.reach and (chain, seq + 1) in self.hashes:
             seq += 1
         self._at += 1
+        return [self._receipt(signer, chain, seq) for signer in self.signers]
+
+    def _receipt(self, signer: KeySigner, chain: str, seq: int) -> Publication:
         receipt = Receipt(
             at=self._at,
             chain=chain,
             extras=(),
             hash=self.hashes.get((chain, seq), NOTHING),
-            hub=HUB.verifier.name,
+            hub=signer.verifier.name,
             missing=(),
             seq=seq,
             unit=NAME,
             whole=seq,
         )
-        return str(Topic(DEPLOYMENT, NAME, Leaf.RECEIPT)), note.write(receipt, HUB)
+        return str(Topic(DEPLOYMENT, NAME, Leaf.RECEIPT)), note.write(receipt, signer)

@@ -24,6 +24,9 @@ from wire.record import Record
 Where = tuple[str, int]
 """A chain, and a seq in it."""
 
+HUBS = 2
+"""How many must hold what is purged."""
+
 MESA = 900
 """Whose acta is kept after the cut."""
 
@@ -42,6 +45,9 @@ class Known:
         sent: SHA-256 of the publications that were handed to the link, and may be anywhere.
         receipted: what a hub has receipted, whether or not it could be filed.
         settled: what had its receipt filed.
+        held_by: the hubs that hold it whole, and whose receipt was filed.
+        purgeable: what may be gone.
+        purged: what is gone.
         chains: in the order in which they were begun.
         boot: the last start that was ready.
         is_ending: a hub holds another envelope of the present chain.
@@ -54,6 +60,9 @@ class Known:
     sent: dict[Where, str] = field(default_factory=dict)
     receipted: set[Where] = field(default_factory=set)
     settled: set[Where] = field(default_factory=set)
+    held_by: dict[Where, set[str]] = field(default_factory=dict)
+    purgeable: set[Where] = field(default_factory=set)
+    purged: set[Where] = field(default_factory=set)
     chains: list[str] = field(default_factory=list)
     boot: int = 0
     is_ending: bool = False
@@ -82,12 +91,23 @@ class Known:
             case ["spoiled"]:
                 self.is_spoiled, self.boot = True, 0
                 self.settled.clear()
+                self.held_by.clear()
             case ["ending"]:
                 self.is_ending = True
-            case "receipt", chain, seq:
+            case "receipt", chain, seq, _:
                 self.receipted |= {(chain, each) for each in range(1, int(seq) + 1)}
-            case "settled", chain, seq:
+            case "settled", chain, seq, hub:
                 self.settled |= {(chain, each) for each in range(1, int(seq) + 1)}
+                for each in range(1, int(seq) + 1):
+                    self.held_by.setdefault((chain, each), set()).add(hub)
+            case ["purging"]:
+                self.purgeable |= {
+                    (chain, seq)
+                    for (chain, seq), hubs in self.held_by.items()
+                    if len(hubs) >= HUBS and (chain, seq + 1) in self.hashes
+                }
+            case "purged", chain, seq:
+                self.purged.add((chain, int(seq)))
             case "kept" | "sent" | "held" as kind, chain, seq, hash_, *more:
                 self._hear_of(kind, (chain, int(seq)), hash_, more)
             case _:
@@ -151,13 +171,22 @@ def _living(card: Path, known: Known) -> Iterator[Life]:
 
 
 def _judge_what_is_there(before: Known, found: dict[Where, Opened], kept: Path) -> None:
+    unheld = before.purged - before.purgeable
+    _require(not unheld, "what is purged was held whole by two hubs, and is not a chain's last", unheld)
+    back = before.purged & found.keys()
+    _require(not back, "what was purged does not come back", back)
+    gone = before.purgeable - found.keys()
     for where, hash_ in before.hashes.items():
         is_there = where in found and found[where].envelope.hash == hash_
-        _require(is_there, "what was announced or sent is there, whole", where)
+        _require(is_there or where in gone, "what was announced or sent is there, whole", where)
     for where, payload in before.kept.items():
+        if where in gone:
+            continue
         payloads = [sha256(payload.encode("latin-1")) for payload in found[where].record.payloads]
         _require(payloads == [payload], "what was announced holds what was read", where)
     for where, publication in before.sent.items():
+        if where in gone:
+            continue
         content = (kept / f"{where[0]}-{where[1]}.envelope").read_bytes()
         _require(sha256(content) == publication, "what was sent is there, byte for byte", where)
 
@@ -167,7 +196,7 @@ def _judge_what_is_offered(before: Known, offered: list[Opened], found: dict[Whe
     _require(len(set(places)) == len(places), "a record is offered once", places)
     for where, each in zip(places, offered, strict=True):
         _require(where in found and found[where].envelope == each.envelope, "what is offered is kept, whole", where)
-    lacks = before.kept.keys() - before.receipted - set(places)
+    lacks = before.kept.keys() - before.receipted - set(places) - (before.purgeable - found.keys())
     _require(not lacks, "what was announced and has no receipt is offered", lacks)
     again = before.settled & set(places)
     _require(not again, "what is receipted is not offered again", again)
@@ -178,8 +207,8 @@ def _judge_how_it_goes_on(
 ) -> None:
     _require(not now.forks, "of one place one thing is said", now.forks)
     for (chain, seq), opened in found.items():
-        last = found.get((chain, seq - 1))
-        prev = NOTHING if seq == 1 else last.envelope.hash if last else "nothing"
+        last, purged = found.get((chain, seq - 1)), before.hashes if (chain, seq - 1) in before.purgeable else {}
+        prev = NOTHING if seq == 1 else last.envelope.hash if last else purged.get((chain, seq - 1), "nothing")
         _require(opened.envelope.statement.prev == prev, "a chain has no gap", (chain, seq))
     new = [where for where in now.kept if where not in before.kept]
     _require([each.where for each in offered] == new, "what is kept after the cut is offered", new)

@@ -51,6 +51,12 @@ def without_index(card: Path) -> None:
         path.unlink()
 
 
+def purged(said: list[str], seq: int) -> list[str]:
+    """Two hubs hold the whole chain, and one record of it is purged."""
+    chain = said[0].split()[1]
+    return [*(f"settled {chain} 3 {hub}" for hub in ("hub-a", "hub-b")), "purging", f"purged {chain} {seq}"]
+
+
 OTHER = "f" * 64
 NEW_CHAIN = "0" * 32
 
@@ -93,6 +99,18 @@ HURTS: dict[str, tuple[Hurt, str]] = {
         "what is receipted is not offered again",
     ),
     "the index is gone": (lambda card, _: without_index(card), "what is receipted is not offered again"),
+    "what nobody holds was purged": (
+        lambda _, said: said.extend(["purging", f"purged {said[0].split()[1]} 2"]),
+        "what is purged was held whole by two hubs, and is not a chain's last",
+    ),
+    "the last of a chain was purged": (
+        lambda _, said: said.extend(purged(said, 3)),
+        "what is purged was held whole by two hubs, and is not a chain's last",
+    ),
+    "what was purged is there": (
+        lambda _, said: said.extend(purged(said, 2)),
+        "what was purged does not come back",
+    ),
     "two things were said of a place": (
         lambda _, said: said.append(f"held {said[0].split()[1]} 1 {OTHER}"),
         "of one place one thing is said",

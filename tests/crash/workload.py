@@ -19,6 +19,7 @@ from typing import Any, NoReturn
 import device.store
 from device.signals import Signal
 from tests.crash.life import OFFERED_MS, Life, SmallHub
+from tests.wire.samples import HUB, OTHER_HUB
 
 _fsync, _connect = os.fsync, device.store._connect
 
@@ -127,8 +128,19 @@ def weeks(days: Days) -> None:
         life.clock.run(OFFERED_MS)
         life.unit.close()
 
-    def leaving_the_chain(hub: SmallHub) -> None:
+    def killed_while_purging(hub: SmallHub) -> None:
+        hub.signers = (HUB, OTHER_HUB)
         life = Life(days.card, days.say, hub)
+        life.clock.run(OFFERED_MS)
+        _die_at_a_folder()
+        life.purge()
+
+    def leaving_the_chain(hub: SmallHub) -> None:
+        hub.signers = (HUB, OTHER_HUB)
+        life = Life(days.card, days.say, hub)
+        _kept_by(life, 11)
+        life.clock.run(OFFERED_MS)
+        life.purge()
         hub.hashes[life.place.chain, life.place.seq] = "f" * 64
         life.clock.run(OFFERED_MS)
         life.unit.close()
@@ -143,6 +155,7 @@ def weeks(days: Days) -> None:
     days.live(with_a_hub, signal.SIGKILL)
     days.live(killed_while_keeping, signal.SIGKILL)
     days.live(adopting_while_the_card_fails)
+    days.live(killed_while_purging, signal.SIGKILL)
     days.live(leaving_the_chain)
     days.live(in_the_new_chain, signal.SIGKILL)
 
@@ -157,7 +170,16 @@ def _keeping(days: Days, hub: SmallHub) -> None:
 
 
 def spoiled(days: Days) -> None:
-    """A card whose index and its log turn to rubbish between two lives."""
+    """A card whose index and its log turn to rubbish between two lives, after some of it was purged."""
+
+    def making_room(hub: SmallHub) -> None:
+        hub.signers = (HUB, OTHER_HUB)
+        life = Life(days.card, days.say, hub)
+        _kept_by(life, 1, 2, 3)
+        life.clock.run(OFFERED_MS)
+        _kept_by(life, 4)
+        life.purge()
+        _die()
 
     def rebuilding(hub: SmallHub) -> None:
         days.say("spoiled")
@@ -168,7 +190,7 @@ def spoiled(days: Days) -> None:
                 os.fsync(file.fileno())
         _keeping(days, hub)
 
-    days.live(partial(_keeping, days), signal.SIGKILL)
+    days.live(making_room, signal.SIGKILL)
     days.live(rebuilding, signal.SIGKILL)
 
 
@@ -193,10 +215,9 @@ def recovery(days: Days) -> None:
 def _without_commits() -> None:
     """SQLite does not sync at each commit."""
 
-    def connect(path: Path) -> Any:
-        database = _connect(path)
+    def connect(database: Any) -> None:
+        _connect(database)
         database.execute_sql("PRAGMA synchronous=NORMAL")
-        return database
 
     device.store._connect = connect
 

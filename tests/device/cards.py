@@ -1,20 +1,24 @@
 """The cards: stores in folders, what is kept in them, and hubs' receipts for it, for the tests of the store."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from enum import Enum
 from pathlib import Path
 
 import numpy as np
 
 from device.keeper import Keeper
+from device.log import Event
 from device.ports import Frame
 from device.store import Place, Store
+from sim.body import SimStorage
 from sim.clock import SteppedClock
 from tests.device.world import acta
-from tests.wire.samples import DEPLOYMENT, HUB, OPENERS, TRUSTED, UNIT
+from tests.wire.samples import DEPLOYMENT, HUB, OPENERS, OTHER_HUB, TRUSTED, UNIT
 from wire import note
 from wire.envelope import Envelope, context, split
 from wire.fields import NOTHING
+from wire.log import Log
 from wire.note import KeySigner, Note
 from wire.receipt import Extra, Missing, Receipt
 from wire.record import Mode, Quality, Record
@@ -25,9 +29,24 @@ PHOTOGRAPH = b"a photograph, as far as a card can tell"
 
 
 @contextmanager
-def opened(folder: Path, repaired: Callable[[str], None] = lambda _what: None) -> Iterator[Store]:
-    """The store of a card."""
-    store = Store(folder, UNIT.verifier, repaired)
+def opened(
+    folder: Path,
+    repaired: Callable[[str], object] = lambda _what: None,
+    log: Log = lambda _event, **_facts: None,
+    hubs: Sequence[KeySigner] = (HUB, OTHER_HUB),
+    receipts: int = 1,
+    size: int | None = None,
+) -> Iterator[Store]:
+    """The store of a card, of that size if one is given."""
+
+    def told(event: Enum, **facts: str) -> None:
+        log(event, **facts)
+        if event is Event.CARD_REPAIRED:
+            repaired(facts["what"])
+
+    storage = SimStorage(folder)
+    storage.size = size
+    store = Store(storage, UNIT.verifier, {hub.verifier.name: hub.verifier for hub in hubs}, receipts, told)
     try:
         yield store
     finally:
@@ -46,7 +65,7 @@ def keep_many(store: Store, count: int) -> str:
     return [keep(store, number) for number in range(1, count + 1)][-1].chain
 
 
-def envelopes(folder: Path) -> dict[tuple[str, int], Note[Envelope]]:
+def envelopes(folder: Path, photograph: bytes = PHOTOGRAPH) -> dict[tuple[str, int], Note[Envelope]]:
     """Every envelope in the folder `kept`, verified, opened, and its pictures there, by chain and seq."""
     found = {}
     for path in (folder / "kept").glob("*.envelope"):
@@ -59,7 +78,7 @@ def envelopes(folder: Path) -> dict[tuple[str, int], Note[Envelope]]:
         assert (record.deployment, record.unit, record.chain, record.seq) == place
         for number, picture in enumerate(statement.pictures):
             content = (folder / "kept" / f"{picture.sha256}.picture").read_bytes()
-            assert OPENERS[0].open(content, context(*place, f"picture/{number}")) == PHOTOGRAPH
+            assert OPENERS[0].open(content, context(*place, f"picture/{number}")) == photograph
         assert path.name == f"{statement.chain}-{statement.seq}.envelope"
         found[statement.chain, statement.seq] = envelope
     return found

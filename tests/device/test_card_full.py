@@ -12,11 +12,11 @@ import pytest
 
 from device.log import Event
 from device.signals import Signal
-from device.store import CardError
+from device.store import ROOM_BYTES_MIN, CardError
 from tests.device.cards import assert_chained
-from tests.device.world import World, acta, world
+from tests.device.world import World, acta, picture, world
 from wire import note
-from wire.envelope import Envelope, split
+from wire.envelope import PICTURE_BYTES_MAX, Envelope, split
 
 
 @contextmanager
@@ -56,6 +56,14 @@ def test_at_least_one_of_those_limits_is_a_fault(here: World) -> None:
     assert here.records() == []
 
 
+def test_a_photograph_too_long_to_be_kept_is_a_fault_and_the_next_press_keeps(here: World) -> None:
+    assert here.unit.scan(picture(acta()) + bytes(PICTURE_BYTES_MAX)) is Signal.FAULT
+    (told,) = here.logged(Event.CARD_BAD)
+    assert "photograph: " in told
+    assert here.scan(acta()) is Signal.KEPT
+    assert here.settle()
+
+
 def test_a_record_that_was_written_though_the_card_said_no_is_offered_and_forks_nothing(here: World) -> None:
     """The files are whole, only the index could not be written: another program holds it for longer than is waited."""
     here.exchange.cut()
@@ -90,9 +98,11 @@ def test_a_receipt_that_cannot_be_filed_is_filed_when_it_comes_again(here: World
 def test_a_card_that_refuses_at_the_start_is_shown_as_a_fault_and_ends_the_unit(tmp_path: Path) -> None:
     with world(tmp_path) as made:
         (made.settings.card / "index.db").mkdir(parents=True)
+        shown: list[Signal] = []
+        made.unit.heard = shown.append
         with pytest.raises(CardError, match="check that it is mounted, writable and not full"):
             made.unit.power_on()
-        assert made.unit.body.indicator.shown == [Signal.STARTING, Signal.FAULT]
+        assert shown == [Signal.STARTING, Signal.FAULT]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to mount a card of its own")
@@ -100,7 +110,7 @@ def test_on_a_card_without_room_nothing_is_announced_until_there_is_some(tmp_pat
     with world(tmp_path) as made:
         card = made.settings.card
         card.mkdir()
-        if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "card", card], check=False).returncode:
+        if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=32m", "card", card], check=False).returncode:
             pytest.skip("root may not mount anything here")
         try:
             made.power_on()
@@ -124,7 +134,7 @@ def fill(made: World) -> list[Signal]:
     made.clock.run(0)
     with (made.settings.card / "ballast").open("wb") as ballast:
         ballast.truncate(0)
-        ballast.write(bytes(os.statvfs(made.settings.card).f_bavail * 4096 - 60_000))
+        ballast.write(bytes(made.unit.body.body.storage.free() - ROOM_BYTES_MIN - 400_000))
     verdicts: list[Signal] = []
     while verdicts[-2:] != [Signal.FAULT] * 2:
         verdicts.append(made.scan(acta(len(verdicts))))

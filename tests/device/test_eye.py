@@ -1,21 +1,25 @@
 """The eye: the certificate of a frame, and how its cause comes to the volunteer as a signal."""
 
 import random
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
 import pytest
 
 from device.cause import Cause
-from device.eye import Eye
+from device.eye import Eye, certificate
+from device.log import Event
+from device.reader import Reader
 from device.scan import AGAIN, SEARCH_MS_MAX
 from device.signals import Signal
 from sim import paper
 from sim.fleet import VERDICTS
 from sim.photo import Photograph, Shot, burst, shoot
 from tests.device.reader.plain import stopped
-from tests.device.world import VE, World
+from tests.device.world import VE, World, acta
 from wire.profiles import named
+from wire.record import NOTHING_KNOWN
 
 PRESS = 1000
 EYE = Eye(named(VE), stopped)
@@ -43,6 +47,26 @@ def test_the_certificate_of_a_clean_photograph_is_sane() -> None:
     assert quality.margin > 50
 
 
+@pytest.mark.parametrize("fails", ["measure", "why"])
+def test_what_was_read_is_kept_though_the_certificate_fails(fails: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError("somebody's name")
+
+    monkeypatch.setattr(f"device.eye.{fails}", fail)
+    sheet = {"measure": photograph().luma, "why": np.full((486, 864), 18, np.uint8)}[fails]
+    seen = EYE.see(sheet, PRESS)
+    assert seen.payloads == ((SHEET.payload,) if fails == "measure" else ())
+    assert seen.quality == NOTHING_KNOWN
+    assert seen.uncertified.startswith("ZeroDivisionError in test_eye.py")
+    assert "name" not in seen.uncertified
+
+
+def test_the_certificate_tells_of_a_code_that_was_seen_beside_the_one_read_and_not_read() -> None:
+    luma = photograph().luma
+    reading = replace(Reader().read(luma), unread=1)
+    assert certificate(luma, reading).unread == 1
+
+
 def test_the_certificate_of_a_photograph_that_was_read_says_how_blurred_it_is() -> None:
     blurred = photograph(defocus_px=4)
     seen = EYE.see(blurred.luma, PRESS)
@@ -63,6 +87,15 @@ def test_the_certificate_of_an_unread_photograph_names_its_cause_and_measures_it
 def test_the_certificate_of_an_empty_tray_measures_nothing() -> None:
     quality = EYE.see(np.full((486, 864), 18, np.uint8), PRESS).quality
     assert (quality.cause, quality.pitch, quality.light) == (Cause.NO_CODE.value, 0, 0)
+
+
+def test_a_certificate_that_fails_is_logged_and_the_acta_is_kept(here: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("device.eye.measure", fail)
+    assert here.scan(acta()) is Signal.KEPT
+    assert len(here.logged(Event.UNCERTIFIED)) == 1
 
 
 DIM = 9.5

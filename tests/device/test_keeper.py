@@ -8,12 +8,12 @@ import pytest
 
 from device.keeper import PAYLOADS_CHARACTERS_MAX, Keeper
 from device.ports import Frame
-from device.store import Store
+from device.store import CardError, Store
 from sim.clock import DATE, SteppedClock
 from tests.device.cards import OWN, PHOTOGRAPH, RECIPIENTS, opened
 from tests.wire.samples import DEPLOYMENT, OPENERS, UNIT, fault_of, sha256
 from wire import note
-from wire.envelope import Envelope, context, split
+from wire.envelope import PICTURE_BYTES_MAX, Envelope, context, split
 from wire.errors import NotForUsError
 from wire.fields import NOTHING
 from wire.record import PARTS_MAX, Mode, Picture, Quality, Record
@@ -116,3 +116,12 @@ def test_what_does_not_fit_a_record_is_kept_as_its_picture_with_the_reason(
         if fits
         else f"{len(payloads)} QR codes of {sum(map(len, payloads))} characters do not fit a record: see the picture"
     )
+
+
+def test_a_photograph_too_long_to_be_sent_is_a_fault_and_nothing_is_kept(store: Store, keeper: Keeper) -> None:
+    longest = PICTURE_BYTES_MAX // 1024 * 1024 - 1024  # the header takes part of a kilobyte
+    too_long = Frame(FRAME.luma, bytes(longest + 1024), FRAME.media)
+    with pytest.raises(CardError, match=r"photograph: 671\d{5} bytes sealed, at most 67108864 are kept"):
+        keeper.keep(["a payload"], QUALITY, "", [keeper.prepare(too_long)])
+    assert (store.count(), store.place().seq) == (0, 1)
+    assert keeper.keep(["a payload"], QUALITY, "", [keeper.prepare(FRAME)]).seq == 1

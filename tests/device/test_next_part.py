@@ -65,3 +65,25 @@ def test_the_whole_acta_shown_again_is_known(in_brazil: World) -> None:
         in_brazil.scan(part)
     assert [in_brazil.scan(part) for part in BR_PARTS] == [Signal.NEXT_PART, Signal.KEPT_BEFORE]
     assert len(in_brazil.records()) == 2
+
+
+def lamps(world: World) -> list[Signal]:
+    return [signal for signal in world.shown if not signal.on_link_lamp]
+
+
+def test_the_next_part_is_asked_for_until_somebody_presses(in_brazil: World) -> None:
+    in_brazil.scan(PART_1)
+    in_brazil.clock.run(600_000)
+    assert lamps(in_brazil)[-1] is Signal.NEXT_PART
+    assert lamps(in_brazil).count(Signal.NEXT_PART) == 1, "it sounds once"
+    in_brazil.scan(PART_2)
+    in_brazil.clock.run(10_000)
+    assert lamps(in_brazil)[-2:] == [Signal.KEPT, Signal.IDLE]
+
+
+def test_the_next_part_is_asked_for_again_after_a_picture_that_could_not_be_read(in_brazil: World) -> None:
+    in_brazil.scan(PART_1)
+    in_brazil.scan()
+    assert lamps(in_brazil)[-1] is Signal.AGAIN
+    in_brazil.clock.run(600_000)
+    assert lamps(in_brazil)[-2:] == [Signal.AGAIN, Signal.NEXT_PART]

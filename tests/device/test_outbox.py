@@ -14,6 +14,7 @@ from wire.fields import INTEGER_MAX
 from wire.receipt import Missing
 
 ROOM = 1_000
+HUBS = ("hub-a", "hub-b")
 
 
 @pytest.fixture
@@ -24,7 +25,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
 
 @pytest.fixture
 def outbox(store: Store, seed: int) -> Outbox:
-    return Outbox(store, 1, Random(seed))
+    return Outbox(store, 1, HUBS, Random(seed))
 
 
 def offer(outbox: Outbox, now: int, room: int = ROOM, chunks: int = ROOM) -> list[Kept | Chunk]:
@@ -51,7 +52,7 @@ def test_nothing_kept_is_nothing_offered(outbox: Outbox) -> None:
 
 def test_records_go_before_pictures_and_the_oldest_first(store: Store, outbox: Outbox) -> None:
     chain = keep_many(store, 3)
-    outbox.settled("hub-a", (missing_of(store, chain, 1),), 0)
+    outbox.asked("hub-a", (missing_of(store, chain, 1),), 0)
     offers = offer(outbox, 0)
     assert seqs(offers) == [1, 2, 3]
     assert isinstance(offers[3], Chunk)
@@ -60,7 +61,7 @@ def test_records_go_before_pictures_and_the_oldest_first(store: Store, outbox: O
 
 def test_no_more_is_offered_than_there_is_room_for(store: Store, outbox: Outbox) -> None:
     chain = keep_many(store, 3)
-    outbox.settled("hub-a", tuple(missing_of(store, chain, seq) for seq in (1, 2, 3)), 0)
+    outbox.asked("hub-a", tuple(missing_of(store, chain, seq) for seq in (1, 2, 3)), 0)
     assert seqs(offer(outbox, 0, room=2)) == [1, 2]
     offers = offer(outbox, 0, room=3, chunks=1)
     assert (len(offers), seqs(offers)) == (2, [3])
@@ -93,7 +94,7 @@ def test_units_cut_off_together_do_not_come_back_together(store: Store) -> None:
     keep(store)
     again = set()
     for unit in range(40):
-        outbox, now = Outbox(store, 1, Random(unit)), OFFER_MS_MIN
+        outbox, now = Outbox(store, 1, HUBS, Random(unit)), OFFER_MS_MIN
         offer(outbox, 0)
         while not offer(outbox, now):
             now += 100
@@ -117,15 +118,16 @@ def test_the_window_bounds_what_is_on_its_way_and_moves_with_the_receipts(store:
 
 def test_a_refused_record_lets_the_others_go_first_and_comes_again(store: Store, outbox: Outbox) -> None:
     keep_many(store, CUSTODY_WINDOW + 5)
+    outbox.heard("hub-a", 0)
     for kept in list(store.waiting(1))[:CUSTODY_WINDOW]:
-        outbox.refused(kept, 0)
+        outbox.refused("hub-a", kept, 0)
     assert seqs(offer(outbox, 0)) == list(range(CUSTODY_WINDOW + 1, CUSTODY_WINDOW + 6))
     assert set(range(1, CUSTODY_WINDOW + 1)) <= set(seqs(offer(outbox, REFUSED_MS)))
 
 
 def test_a_new_connection_forgets_what_was_on_its_way(store: Store, outbox: Outbox) -> None:
     chain = keep_many(store, 1)
-    outbox.settled("hub-a", (missing_of(store, chain, 1),), 0)
+    outbox.asked("hub-a", (missing_of(store, chain, 1),), 0)
     offer(outbox, 0)
     outbox.connected(1)
     assert [type(each) for each in offer(outbox, 1)] == [Kept]
@@ -135,18 +137,18 @@ def test_a_hub_heard_again_after_a_silence_is_offered_everything_at_once(store: 
     keep_many(store, 2)
     outbox.connected(0)
     offer(outbox, 0)
-    outbox.settled("hub-a", (), 1_000)
+    outbox.asked("hub-a", (), 1_000)
     assert offer(outbox, 1_000) == [], "it was not silent"
     for now in range(OFFER_MS_MIN, SILENT_MS, 1_000):
         offer(outbox, now)
-    outbox.settled("hub-a", (), 1_000 + SILENT_MS)
+    outbox.asked("hub-a", (), 1_000 + SILENT_MS)
     assert seqs(offer(outbox, 1_000 + SILENT_MS)) == [1, 2]
 
 
 def test_a_hub_heard_again_does_not_get_what_it_refused(store: Store, outbox: Outbox) -> None:
     keep(store)
-    outbox.refused(next(store.waiting(1)), 0)
-    outbox.settled("hub-a", (), SILENT_MS)
+    outbox.refused("hub-a", next(store.waiting(1)), 0)
+    outbox.asked("hub-a", (), SILENT_MS)
     assert offer(outbox, SILENT_MS) == []
 
 
@@ -154,7 +156,7 @@ def test_chunks_asked_for_are_cut_where_the_hub_expects_them(store: Store, outbo
     place = keep(store, content=bytes(2 * CHUNK_BYTES))
     (path,) = store.folder.glob("*.picture")
     store.settle(receipt(place.chain, 1, store.place().prev))
-    outbox.settled("hub-a", (Missing((0, 2), path.stem),), 0)
+    outbox.asked("hub-a", (Missing((0, 2), path.stem),), 0)
     content = path.read_bytes()
     assert offer(outbox, 0) == [
         Chunk(path.stem, 0, content[:CHUNK_BYTES]),
@@ -166,7 +168,7 @@ def test_chunks_asked_for_are_cut_where_the_hub_expects_them(store: Store, outbo
 def test_chunks_that_do_not_exist_are_not_offered(store: Store, outbox: Outbox, number: int) -> None:
     chain = keep_many(store, 1)
     store.settle(receipt(chain, 1, store.place().prev))
-    outbox.settled("hub-a", (missing_of(store, chain, 1, number), Missing((0,), "ab" * 32)), 0)
+    outbox.asked("hub-a", (missing_of(store, chain, 1, number), Missing((0,), "ab" * 32)), 0)
     assert offer(outbox, 0) == []
 
 
@@ -174,5 +176,5 @@ def test_a_chunk_that_two_hubs_ask_for_is_sent_once(store: Store, outbox: Outbox
     chain = keep_many(store, 1)
     store.settle(receipt(chain, 1, store.place().prev))
     for hub in ("hub-a", "hub-b"):
-        outbox.settled(hub, (missing_of(store, chain, 1),), 0)
+        outbox.asked(hub, (missing_of(store, chain, 1),), 0)
     assert len(offer(outbox, 0)) == 1

@@ -231,7 +231,10 @@ def test_a_pdf_that_claims_too_many_pages_is_refused() -> None:
 @pytest.mark.parametrize(
     ("picture", "why"),
     [
-        (b"", "0 bytes are no picture of a known kind"),
+        (b"", "file is empty; get it again"),
+        (b"PK\3\4 pictures", "file is a ZIP archive, which is not looked into; unpack it"),
+        (b"\0\0\0\x18ftypmif1", "HEIC, as phones save pictures, is not read; export them as JPEG"),
+        (b"\0\0\0\x18ftypavif", "AVIF, as phones save pictures, is not read"),
         (b"\n", "1 bytes are no picture of a known kind"),
         (b"%PDF-1.7 is no picture", "does not decode: PdfiumError: Failed to load document"),
         (saved(GREY, "GIF"), "no picture of a known kind"),

@@ -72,7 +72,7 @@ def test_bad_files_are_named_each_with_its_reason_and_the_good_one_is_still_read
         bomb: "picture has 10000 x 10000 pixels, at most 64000000 are read",
         text: "10 bytes are no picture of a known kind",
         half: "truncated",
-        empty: "0 bytes are no picture of a known kind",
+        empty: "file is empty; get it again",
         fifo: "not a regular file",
         sparse: f"file has {FILE_BYTES_MAX + 1} bytes",
         tmp_path: "not a regular file",

@@ -89,8 +89,10 @@ def test_kept_is_shown_only_after_the_record_is_durable() -> None:
         if any(isinstance(order, Show) and order.signal in PROMISES for order in orders)
     ]
     assert promised, "nothing is ever shown as kept"
-    assert {type(event) for _, event in promised} == {Kept}
-    assert {type(state) for state, _ in promised} == {Keeping}
+    assert {type(event) for _, event in promised} == {Kept, Woke}
+    # What is shown again when an unread picture's verdict is over is that parts are kept, and they are.
+    assert all(isinstance(state, Showing) and state.parts for state, event in promised if isinstance(event, Woke))
+    assert all(isinstance(state, Keeping) for state, event in promised if isinstance(event, Kept))
 
 
 def test_every_pair_leaves_a_state_whose_lamps_were_ordered() -> None:
@@ -117,6 +119,24 @@ def test_nothing_in_view_is_looked_at_again_until_the_search_time_is_over() -> N
 def test_an_unread_sheet_is_told_with_what_to_do_about_its_cause(cause: Cause) -> None:
     blind = Looked(SEARCH_MS_MAX, 0, quality=Quality(cause=cause.value))
     assert step(Searching(0), blind)[1] == (Show(AGAIN[cause]),)
+
+
+@pytest.mark.parametrize(
+    ("frames", "told"),
+    [
+        ((("blurred", 900), ("no-code", 0)), Cause.BLURRED),
+        ((("no-code", 0), ("blurred", 900)), Cause.BLURRED),
+        ((("too-far", 150), ("blurred", 900)), Cause.BLURRED),
+        ((("glare", 0), ("no-code", 0)), Cause.NO_CODE),
+    ],
+    ids=["seen, then gone", "came late", "seen twice", "never seen"],
+)
+def test_of_several_frames_the_last_in_which_a_code_was_made_out_is_told(
+    frames: tuple[tuple[str, int], ...], told: Cause
+) -> None:
+    first, last = (Quality(cause=cause, pitch=pitch) for cause, pitch in frames)
+    searching, _ = step(Searching(0), Looked(500, 0, quality=first))
+    assert step(searching, Looked(SEARCH_MS_MAX, 0, quality=last))[1] == (Show(AGAIN[told]),)
 
 
 def test_each_side_that_is_cut_off_is_told_alike_for_the_lamps_are_few() -> None:

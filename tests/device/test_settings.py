@@ -5,7 +5,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from device.settings import UnitFile, read
+from device.settings import BROKERS_MAX, UnitFile, read
 from hub.settings import HubFile
 from tests.house.pages import meanings, settings
 from tests.wire.samples import HUB, OPENERS, OTHER_HUB, STRANGER
@@ -14,6 +14,7 @@ from wire.record import Mode
 from wire.settings import Broker, Tls
 
 A, B = (f'"{opener.recipient}"' for opener in OPENERS[:2])
+BROKER = '{ host = "127.0.0.1", port = 8883 }'
 GOOD = {
     "unit": '"u-7"',
     "deployment": '"trial"',
@@ -23,7 +24,7 @@ GOOD = {
     "key": '"/etc/testigo/unit.pem"',
     "hubs": f'["{HUB.verifier}", "{OTHER_HUB.verifier}"]',
     "recipients": f"[{A}, {B}]",
-    "broker": '{ host = "127.0.0.1", port = 8883 }',
+    "brokers": f"[{BROKER}]",
 }
 
 
@@ -44,10 +45,18 @@ def fault_in(path: Path) -> str:
 def test_a_good_file_is_read_with_keys_and_profile_and_absolute_paths(tmp_path: Path) -> None:
     found = read(written(tmp_path, receipts="2"))
     assert (found.unit, found.deployment, found.profile.id) == ("u-7", "trial", "ve-2024-presidential")
-    assert (found.mode, found.receipts, found.broker) == (Mode.LIVE, 2, Broker("127.0.0.1", 8883))
+    assert (found.mode, found.receipts, found.fleet) == (Mode.LIVE, 2, 2000)
+    assert found.brokers == (Broker("127.0.0.1", 8883),)
     assert (found.card, found.key) == (tmp_path / "card", Path("/etc/testigo/unit.pem"))
     assert found.hubs == {"hub-a": HUB.verifier, "hub-b": OTHER_HUB.verifier}
     assert found.recipients == tuple(opener.recipient for opener in OPENERS[:2])
+
+
+def test_brokers_are_ranked_as_the_file_ranks_them(tmp_path: Path) -> None:
+    tables = "".join(f'[[brokers]]\nhost = "hub-{rank}"\nport = 1883\n' for rank in range(BROKERS_MAX))
+    path = written(tmp_path, brokers=None)
+    path.write_text(path.read_text("utf-8") + tables, "utf-8")
+    assert [broker.host for broker in read(path).brokers] == [f"hub-{rank}" for rank in range(BROKERS_MAX)]
 
 
 @pytest.mark.parametrize("key", GOOD)
@@ -82,13 +91,17 @@ def test_an_unknown_key_is_named_with_the_nearest_known_one(tmp_path: Path, key:
         ("receipts", "0", "$.receipts"),
         ("receipts", "3", "receipts = 3 needs as many hubs of different names, found 2"),
         ("receipts", '"one"', "$.receipts"),
+        ("fleet", "0", "$.fleet"),
+        ("fleet", "100001", "$.fleet"),
         ("hubs", f'["{HUB.verifier}", "{STRANGER.verifier}"]', "receipts = 1 needs as many hubs of different names"),
         ("profile", '"ve-2031"', "there is no profile 've-2031': use one of br-bu-1.5, ve-2024-presidential"),
-        ("broker", "{}", "$.broker"),
-        ("broker", '{ host = "h", port = 0 }', "$.broker.port"),
-        ("broker", '{ host = "h", port = 65536 }', "$.broker.port"),
-        ("broker", '{ host = "h", port = 1, tsl = {} }', "`tsl` - at `$.broker`"),
-        ("broker", '{ host = "h", port = 1, tls = { ca = "ca.pem" } }', "$.broker.tls"),
+        ("brokers", "[]", "$.brokers"),
+        ("brokers", "[{}]", "$.brokers[0]"),
+        ("brokers", f"[{', '.join([BROKER] * (BROKERS_MAX + 1))}]", "$.brokers"),
+        ("brokers", f'[{BROKER}, {{ host = "h", port = 0 }}]', "$.brokers[1].port"),
+        ("brokers", '[{ host = "h", port = 65536 }]', "$.brokers[0].port"),
+        ("brokers", '[{ host = "h", port = 1, tsl = {} }]', "`tsl` - at `$.brokers[0]`"),
+        ("brokers", '[{ host = "h", port = 1, tls = { ca = "ca.pem" } }]', "$.brokers[0].tls"),
     ],
 )
 def test_a_bad_value_is_refused_in_one_sentence_that_names_file_and_place(

@@ -22,7 +22,7 @@ from tests.device.cards import (
     receipt,
 )
 from tests.wire.samples import CHAIN, DEPLOYMENT, HUB, OPENERS, OTHER_HUB, UNIT, sha256
-from wire.envelope import PICTURE_BYTES_MAX, context
+from wire.envelope import CHUNK_BYTES, PICTURE_BYTES_MAX, context
 from wire.fields import INTEGER_MAX, NOTHING
 from wire.receipt import Extra
 
@@ -55,20 +55,22 @@ def test_the_order_of_the_outbox_is_that_of_keeping(tmp_path: Path) -> None:
         assert [kept.seq for kept in store.waiting(1)] == list(range(1, 13))
 
 
-def test_a_sealed_picture_is_read_in_pieces_and_opens(tmp_path: Path) -> None:
+def test_a_sealed_picture_is_read_in_chunks_and_opens(tmp_path: Path) -> None:
+    photograph = PHOTOGRAPH * 4000
     with opened(tmp_path) as store:
-        place = keep(store, pictures=3)
-        named = envelopes(tmp_path)[place.chain, 1].statement.pictures
+        place = keep(store, pictures=3, content=photograph)
+        named = envelopes(tmp_path, photograph)[place.chain, 1].statement.pictures
         assert len({picture.sha256 for picture in named}) == 3
         for number, picture in enumerate(named):
-            pieces = [store.read_chunk(picture.sha256, start, 500) for start in range(0, picture.size, 500)]
+            pieces = [store.read_chunk(picture.sha256, chunk) for chunk in range(picture.chunks)]
             bound = context(DEPLOYMENT, UNIT.verifier.name, place.chain, 1, f"picture/{number}")
-            assert OPENERS[0].open(b"".join(pieces), bound) == PHOTOGRAPH
+            assert [len(piece) for piece in pieces[:-1]] == [CHUNK_BYTES] * 2
+            assert OPENERS[0].open(b"".join(pieces), bound) == photograph
 
 
 @pytest.mark.parametrize("length", [1, 1015, 1016, 1017, 2040])
 def test_a_sealed_picture_of_any_length_is_whole_on_the_card(tmp_path: Path, length: int) -> None:
-    """Where a picture needs no padding, sealing yields an empty piece before the last one."""
+    """With padding and without: where 1016 bytes are sealed, the length and the content fill a kilobyte."""
     with opened(tmp_path) as store:
         place = keep(store, content=bytes(length))
     (path,) = (tmp_path / "kept").glob("*.picture")
@@ -77,19 +79,20 @@ def test_a_sealed_picture_of_any_length_is_whole_on_the_card(tmp_path: Path, len
     assert OPENERS[0].open(path.read_bytes(), bound) == bytes(length)
 
 
-@pytest.mark.parametrize("start", [PICTURE_BYTES_MAX, 2**63, INTEGER_MAX * 65536])
-def test_a_chunk_beyond_the_picture_is_empty(tmp_path: Path, start: int) -> None:
+@pytest.mark.parametrize("chunk", [1, PICTURE_BYTES_MAX, 2**63, INTEGER_MAX])
+def test_a_chunk_beyond_the_picture_is_empty(tmp_path: Path, chunk: int) -> None:
     with opened(tmp_path) as store:
         place = keep(store)
         picture = envelopes(tmp_path)[place.chain, 1].statement.pictures[0]
-        assert store.read_chunk(picture.sha256, start, 65536) == b""
+        assert store.read_chunk(picture.sha256, chunk) == b""
+        assert store.read_chunk(picture.sha256, 0) != b""
 
 
 def test_only_pictures_of_this_card_are_read(tmp_path: Path) -> None:
     with opened(tmp_path) as store:
         (tmp_path / "kept" / f"{NOTHING}.picture").write_bytes(b"a stranger's")
-        assert store.read_chunk(NOTHING, 0, 65536) == b""
-        assert store.read_chunk("../../index.db", 0, 65536) == b""
+        assert store.read_chunk(NOTHING, 0) == b""
+        assert store.read_chunk("../../index.db", 0) == b""
 
 
 def test_sqlite_itself_says_that_a_commit_is_durable(tmp_path: Path) -> None:
@@ -115,7 +118,7 @@ def test_another_thread_is_refused(tmp_path: Path) -> None:
             lambda: list(store.waiting(1)),
             lambda: store.waiting_count(1),
             lambda: store.find(NOTHING),
-            lambda: store.read_chunk(NOTHING, 0, 1),
+            lambda: store.read_chunk(NOTHING, 0),
             lambda: store.settle(receipt(CHAIN, 0, NOTHING)),
             lambda: keep(store),
         ):
@@ -131,8 +134,9 @@ def test_another_thread_is_refused(tmp_path: Path) -> None:
     assert len(faults) == 10
 
 
-def test_a_card_that_is_no_folder_is_refused_in_words(tmp_path: Path) -> None:
-    (tmp_path / "card").write_bytes(b"")
+def test_a_card_that_takes_no_folder_is_refused_in_words(tmp_path: Path) -> None:
+    (tmp_path / "card").mkdir()
+    (tmp_path / "card" / "kept").write_bytes(b"")
     with (
         pytest.raises(CardError, match=r"card .*: check that it is mounted, writable and not full"),
         opened(tmp_path / "card"),
@@ -147,6 +151,14 @@ def test_a_hash_of_a_kept_file_finds_its_record(tmp_path: Path) -> None:
         waiting = list(store.waiting(1))
         assert [store.find(kept.publication) for kept in waiting] == waiting
         assert store.find(NOTHING) is None
+
+
+def test_no_file_tells_when_its_record_was_kept(tmp_path: Path) -> None:
+    """The time of an inode's last change is the kernel's own, and stays: docs/durability.md."""
+    with opened(tmp_path) as store:
+        keep_many(store, 2)
+    found = [path.stat() for path in (tmp_path / "kept").iterdir()]
+    assert {(each.st_mtime_ns, each.st_atime_ns) for each in found} == {(0, 0)}
 
 
 # Receipts

@@ -84,7 +84,7 @@ class World:
         self.settings = settings.read(path)
         self.signer = signer_from(self.settings.key, self.name)
         self.exchange = Exchange(self.clock, self.take)
-        self.unit = SimUnit(path, self.clock, self.exchange)
+        self.unit = SimUnit(path, self.clock, [self.exchange])
         self._intake: Intake | None = None
 
     @property

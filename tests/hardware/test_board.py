@@ -29,7 +29,8 @@ def settings(folder: Path) -> Settings:
         hubs={},
         recipients=(),
         receipts=1,
-        broker=Broker("127.0.0.1", 1883),
+        fleet=1,
+        brokers=(Broker("127.0.0.1", 1883),),
         base=folder,
     )
 

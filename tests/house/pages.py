@@ -108,8 +108,8 @@ def settings() -> str:
     for title, struct in (
         ("A unit's file: `testigo-unit --settings FILE`", UnitFile),
         ("A hub's file: `testigo-hub --settings FILE`", HubFile),
-        ("`[broker]`, in both", Broker),
-        ("`[broker.tls]`, in both", Tls),
+        ("`[[brokers]]` of a unit, `[broker]` of a hub", Broker),
+        ("`[brokers.tls]` of a unit, `[broker.tls]` of a hub", Tls),
     ):
         docs = meanings(struct)
         hints = typing.get_type_hints(struct, include_extras=True)

@@ -17,18 +17,21 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
+from hub.check import check_at_start
 from hub.count import Count, count
 from hub.intake import Answers, Intake
 from hub.keys import Keys
 from hub.ledger import Ledger
 from hub.log import Event
 from hub.pictures import Pictures
+from hub.quota import Quota
 from sim.deployment import write_key
 from tests.hub.some_unit import DEPLOYMENT, PROFILE, Publication, SomeUnit, some_opener
 from wire import note, profiles
 from wire.note import Verifier
 from wire.receipt import Receipt, Refused
 
+QUOTA = Quota()
 DATABASES = ("sqlite", "postgresql")
 
 
@@ -88,6 +91,8 @@ class HubHere:
     name: str = "hub-a"
     profile: str = PROFILE
     clock: int = 1722200000
+    quota: Quota = QUOTA
+    free: int = QUOTA.free_bytes
     units: dict[str, Verifier] = field(default_factory=dict)
     events: list[tuple[Enum, dict[str, Any]]] = field(default_factory=list)
 
@@ -104,16 +109,23 @@ class HubHere:
         """Opens the ledger, as the hub does at start."""
         self.about = {"deployment": DEPLOYMENT, "profile": self.profile}
         self.ledger = self._open.enter_context(Ledger.opened(self.database, self.about, write=True))
+        pictures = Pictures(self.folder / "pictures")
+        check_at_start(self.ledger, pictures, self.log)
         self.intake = Intake(
             deployment=DEPLOYMENT,
             ledger=self.ledger,
-            pictures=Pictures(self.folder / "pictures"),
+            pictures=pictures,
             keys=self.keys,
             register=lambda: self.units,
             profile=profiles.named(self.profile),
             now=lambda: self.clock,
-            log=lambda event, **facts: self.events.append((event, facts)),
+            log=self.log,
+            quota=self.quota,
+            free=lambda: self.free,
         )
+
+    def log(self, event: Enum, **facts: Any) -> None:
+        self.events.append((event, facts))
 
     def stop(self) -> None:
         self._open.close()

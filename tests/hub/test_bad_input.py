@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from hub.intake import ANSWERED_REFUSALS_MAX, REFUSALS_OF_A_UNIT_MAX
 from hub.log import Event
+from hub.quota import Quota
 from tests.hub.conftest import HubHere
 from tests.hub.some_unit import DEPLOYMENT, Publication, some_payload
 from wire.envelope import SEALED_BYTES_MAX
@@ -117,6 +118,8 @@ def test_the_first_publication_of_a_chain_and_no_other_has_none_before_it(hub: H
 
 
 def test_the_largest_place_there_is_can_be_held(hub: HubHere) -> None:
+    hub.quota = Quota(records=2**53 - 1)
+    hub.restart()
     unit = hub.unit()
     unit.seq, unit.prev = 2**53 - 2, "f" * 64
     (extra,) = hub.answer(unit.press(some_payload())).extras

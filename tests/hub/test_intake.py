@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from hub.keys import Keys
 from hub.log import Event
+from hub.quota import STRAYS_MAX
 from tests.hub.conftest import HubHere
 from tests.hub.some_unit import Publication, SomeUnit, some_opener, some_payload
 from wire import note
@@ -225,12 +226,14 @@ def test_any_number_of_envelopes_that_do_not_follow_leave_room_for_the_one_that_
     unit = hub.unit()
     first, right, third = some_presses(unit, 3)
     wrong = []
-    for number in range(300):
+    for number in range(STRAYS_MAX + 50):
         unit.seq, unit.prev = 1, f"{number + 1:064x}"
         wrong.append(unit.press())
-    hub.take(*wrong, right, third)
-    assert hub.receipt(hub.take(first)[:1]).hash == third.hash
-    assert len(hub.count().strays) == 300
+    hub.take(*wrong, third)
+    assert [each.why for each in hub.refusals(hub.take(right))] == ["quota"]  # as good as any, while the first lacks
+    assert hub.receipt(hub.take(first)[:1]).hash == first.hash
+    assert hub.receipt(hub.take(right)[:1]).hash == third.hash
+    assert len(hub.count().strays) == STRAYS_MAX + 1
 
 
 def test_training_never_counts(hub: HubHere) -> None:

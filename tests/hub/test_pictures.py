@@ -136,6 +136,14 @@ def test_a_false_size_does_not_spoil_the_true_picture(hub: HubHere) -> None:
     assert (hub.folder / "pictures" / NAME.sha256).read_bytes() == PICTURE
 
 
+@pytest.mark.parametrize("size", [NAME.size - CHUNK_BYTES, NAME.size - 1, NAME.size + CHUNK_BYTES])
+def test_a_false_size_that_is_claimed_later_takes_no_chunk_from_the_true_picture(hub: HubHere, size: int) -> None:
+    unit = hub.unit()
+    hub.take(unit.press(some_payload(), pictures=[PICTURE]))
+    hub.take(unit.publish(unit.record(pictures=1), pictures=(Sealed(NAME.sha256, size),)))
+    assert hub.answer(*unit.chunks(PICTURE)).whole == 1
+
+
 def test_what_a_killed_hub_left_half_written_goes_at_start(tmp_path: Path) -> None:
     (tmp_path / "x.part").write_bytes(b"half")
     Pictures(tmp_path)

@@ -16,7 +16,9 @@ import paho.mqtt.client as paho
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 
+from hub import settings
 from hub.keys import Keys
+from hub.running import opened
 from tests.hub.conftest import make_keys
 from tests.hub.some_unit import DEPLOYMENT, PROFILE, SomeUnit, some_opener, some_payload
 from wire import note
@@ -137,11 +139,11 @@ def await_event(running: "subprocess.Popen[str]", event: str) -> str:
 
 
 @contextmanager
-def unit_connected(port: int) -> Iterator[tuple[paho.Client, "Queue[bytes]"]]:
+def unit_connected(port: int, name: str = "") -> Iterator[tuple[paho.Client, "Queue[bytes]"]]:
     """A client for a unit, and what comes to it."""
     came: Queue[bytes] = Queue()
     granted: Queue[bool] = Queue()
-    client = paho.Client(CallbackAPIVersion.VERSION2, protocol=paho.MQTTv5)
+    client = paho.Client(CallbackAPIVersion.VERSION2, name, protocol=paho.MQTTv5)
     client.on_subscribe = lambda *_: granted.put(True)
     client.on_message = lambda _client, _user, publication: came.put(bytes(publication.payload))
     client.connect("127.0.0.1", port)
@@ -192,7 +194,7 @@ def test_what_comes_over_a_real_broker_is_receipted_counted_and_exported(
             assert receipt(folder, came.get(timeout=SECONDS)).unit == "unit-2"
         # While the hub runs, its ledger can be read, and is not another hub's to keep.
         assert json.loads(hub(folder, "totals", "--json", "--settings", file)[1])["counted"] == 2
-        assert "another hub" in hub(folder, "--settings", file)[2]
+        assert "has it open" in hub(folder, "--settings", file)[2]
         running.send_signal(signal.SIGTERM)
         assert running.wait(SECONDS) == 0
     assert "2 mesas count" in hub(folder, "--settings", file, "totals")[1]
@@ -212,30 +214,60 @@ def test_the_hub_comes_back_after_the_broker(folder: Path, unit: SomeUnit, port:
             await_event(running, "link-up")
             with unit_connected(port) as (client, came):
                 client.publish(*unit.press(some_payload(1)).sent, qos=1)
-                first = came.get(timeout=SECONDS)
+                came.get(timeout=SECONDS)
         await_event(running, "link-down")
         with broker(folder, port):
             await_event(running, "link-up")
             with unit_connected(port) as (client, came):
                 client.publish(*unit.holding().sent, qos=1)
-                assert came.get(timeout=SECONDS) == first
+                assert receipt(folder, came.get(timeout=SECONDS)).seq == 1
         running.send_signal(signal.SIGTERM)
         assert running.wait(SECONDS) == 0
 
 
 @pytest.mark.e2e
 def test_more_rubbish_than_the_window_holds_does_not_stop_it(folder: Path, unit: SomeUnit, port: int) -> None:
+    other = SomeUnit(unit.recipients, "unit-2")
+    (folder / "register").write_text(f"{unit.signer.verifier}\n{other.signer.verifier}\n", "utf-8")
     with broker(folder, port), hub_running(folder, port) as running:
         await_event(running, "link-up")
         with unit_connected(port) as (client, came):
-            for size in (1_000_000, *range(600)):
+            for size in (1_000_000, *range(3000)):
                 client.publish(unit.topic(Leaf.ENVELOPE), bytes(size), qos=1)
-            client.publish(*unit.press(some_payload()).sent, qos=1)
+            client.publish(*other.press(some_payload()).sent, qos=1)
             answers = [came.get(timeout=SECONDS)]
             while note.kind_of(answers[-1]) == Refused.KIND:
                 answers.append(came.get(timeout=SECONDS))
             assert receipt(folder, answers[-1]).seq == 1
-            assert len(answers) > 100
+
+
+@pytest.mark.e2e
+def test_who_says_it_is_another_client_says_nothing_in_its_name(folder: Path, unit: SomeUnit, port: int) -> None:
+    forger = SomeUnit(unit.recipients, unit.name)
+    with broker(folder, port), hub_running(folder, port) as running:
+        await_event(running, "link-up")
+        with unit_connected(port, unit.name) as (client, came):
+            client.publish(*forger.press(some_payload(1, votes=9)).sent, qos=1)
+            assert note.kind_of(came.get(timeout=SECONDS)) == Refused.KIND
+        with unit_connected(port, "somebody-else") as (client, came):  # any carrier will do
+            client.publish(*unit.press(some_payload(1)).sent, qos=1)
+            assert receipt(folder, came.get(timeout=SECONDS)).seq == 1
+
+
+def test_the_check_says_what_is_whole_and_asks_for_the_rest_again(folder: Path, unit: SomeUnit) -> None:
+    file, picture = folder / "hub.toml", bytes(70_000)
+    with opened(settings.read(file), lambda: 0, lambda *_, **__: None) as intake:
+        intake.take([each.sent for each in (unit.press(some_payload(), pictures=[picture]), *unit.chunks(picture))])
+        assert hub(folder, "check", "--settings", str(file))[0] == 2  # only one writes
+    assert hub(folder, "check", "--settings", str(file))[:2] == (0, "pictures: 1 whole, 0 lost\n")
+    (kept,) = (folder / "pictures").iterdir()
+    kept.write_bytes(b"x" * len(picture))
+    code, said, log = hub(folder, "check", "--settings", str(file))
+    assert (code, said) == (0, "pictures: 0 whole, 1 lost: they are asked for again\n")
+    assert f"event=picture-lost unit={unit.name} sha256={kept.name}" in log
+    with opened(settings.read(file), lambda: 0, lambda *_, **__: None) as intake:
+        ((_, answer),) = intake.take([unit.holding().sent])
+        assert [each.sha256 for each in receipt(folder, answer).missing] == [kept.name]
 
 
 @pytest.mark.e2e

@@ -89,7 +89,7 @@ class SimBench:
         """An exchange's hub only answers, so it is asked."""
         self.answers.append((DOWN, payload))
         other = self.exchange.link("unit-2", lambda _event: None)
-        other.connect()
+        other.connect(0)
         self.clock.run(1000)
         other.publish(UP, b"answer, please")
 
@@ -111,7 +111,7 @@ class MqttBench:
         self.hub: mqtt.Client | None = None
         self.mend()
         address = Address("127.0.0.1", self.broker.port)
-        self.link: Link = MqttLink(address, folder, "unit-1", DOWN, self.inbox.put)
+        self.link: Link = MqttLink([address], folder, "unit-1", DOWN, self.inbox.put)
 
     def next(self) -> BodyEvent:
         return self.inbox.get(timeout=10)
@@ -171,7 +171,7 @@ def is_quiet(bench: Bench) -> bool:
 
 
 def connect(bench: Bench) -> LinkUp:
-    bench.link.connect()
+    bench.link.connect(0)
     up = bench.next()
     assert isinstance(up, LinkUp), up
     return up
@@ -184,7 +184,7 @@ def took(seconds: float, act: Callable[[], object]) -> bool:
 
 
 def test_connect_returns_at_once_and_the_link_comes_up(bench: Bench) -> None:
-    assert took(0.05, bench.link.connect)
+    assert took(0.05, lambda: bench.link.connect(0))
     up = bench.next()
     assert isinstance(up, LinkUp)
     assert up.window >= 1
@@ -192,15 +192,15 @@ def test_connect_returns_at_once_and_the_link_comes_up(bench: Bench) -> None:
 
 
 def test_connect_does_nothing_while_there_is_a_connection_or_one_is_being_made(bench: Bench) -> None:
-    bench.link.connect()
+    bench.link.connect(0)
     connect(bench)
-    bench.link.connect()
+    bench.link.connect(0)
     assert is_quiet(bench)
 
 
 def test_a_link_that_cannot_connect_says_so_in_words_and_once(bench: Bench) -> None:
     bench.cut()
-    assert took(0.05, bench.link.connect)
+    assert took(0.05, lambda: bench.link.connect(0))
     down = bench.next()
     assert isinstance(down, LinkDown)
     assert len(down.why.split()) >= 3
@@ -223,7 +223,7 @@ def test_it_connects_again_when_asked_again(bench: Bench) -> None:
         connect(bench)
         bench.cut()
         assert isinstance(bench.next(), LinkDown)
-        bench.link.connect()
+        bench.link.connect(0)
         assert isinstance(bench.next(), LinkDown)
         bench.mend()
     connect(bench)
@@ -283,18 +283,32 @@ def test_nothing_is_published_or_queued_after_the_connection_is_gone(bench: Benc
     assert is_quiet(bench)
 
 
+def test_a_connection_can_be_left_and_another_made(bench: Bench) -> None:
+    bench.link.leave()
+    for _ in range(2):
+        connect(bench)
+        bench.link.leave()
+        bench.link.leave()
+        assert isinstance(bench.next(), LinkDown)
+        assert bench.link.publish(UP, b"too late") is None
+        assert is_quiet(bench)
+    connect(bench)
+    bench.link.publish(UP, b"in time")
+    assert bench.arrived() == (UP, b"in time")
+
+
 def test_close_ends_a_connection_for_good(bench: Bench) -> None:
     connect(bench)
     bench.link.close()
     assert isinstance(bench.next(), LinkDown)
     assert bench.link.publish(UP, b"too late") is None
-    bench.link.connect()
+    bench.link.connect(0)
     assert is_quiet(bench)
 
 
 def test_close_ends_a_link_that_was_never_connected(bench: Bench) -> None:
     bench.link.close()
-    bench.link.connect()
+    bench.link.connect(0)
     assert is_quiet(bench)
 
 

@@ -87,7 +87,7 @@ class Bench:
         return self.inbox.get(timeout=20)
 
     def up(self) -> LinkUp:
-        self.link.connect()
+        self.link.connect(0)
         event = self.next()
         assert isinstance(event, LinkUp), event
         return event
@@ -113,7 +113,7 @@ def make(tmp_path: Path) -> Iterator[Make]:
 
     def one(address: Address) -> Bench:
         inbox: SimpleQueue[BodyEvent] = SimpleQueue()
-        made.append(Bench(MqttLink(address, tmp_path, "unit-1", DOWN, inbox.put), inbox))
+        made.append(Bench(MqttLink([address], tmp_path, "unit-1", DOWN, inbox.put), inbox))
         return made[-1]
 
     yield one
@@ -175,13 +175,28 @@ def until_it_hangs_up(plug: socket.socket) -> None:
 
 def test_a_broker_that_is_not_there_is_said_so(make: Make) -> None:
     bench = make(at(free_port()))
-    bench.link.connect()
+    bench.link.connect(0)
     assert "Connection refused" in bench.down()
+
+
+def test_it_connects_to_the_broker_of_the_rank_asked_for_and_leaves_one_for_the_other(
+    serve: Serve, tmp_path: Path
+) -> None:
+    served = [serve(taking()), serve(taking())]
+    inbox: SimpleQueue[BodyEvent] = SimpleQueue()
+    bench = Bench(MqttLink([at(each.port) for each in served], tmp_path, "unit-1", DOWN, inbox.put), inbox)
+    for rank, connections in ((1, (0, 1)), (0, (1, 1)), (1, (1, 2))):
+        bench.link.connect(rank)
+        assert isinstance(bench.next(), LinkUp)
+        assert tuple(each.connections for each in served) == connections
+        bench.link.leave()
+        assert bench.down() == "left from here"
+    bench.link.close()
 
 
 def test_a_host_that_is_not_known_is_said_so(make: Make) -> None:
     bench = make(Address("broker.invalid", 1883))
-    bench.link.connect()
+    bench.link.connect(0)
     assert "broker.invalid" in bench.down()
 
 
@@ -191,7 +206,7 @@ def test_a_wrong_password_is_said_so_and_never_repeated(
     subprocess.run(["mosquitto_passwd", "-b", "-c", tmp_path / "passwords", "unit-1", "right"], check=True)
     real = broker("allow_anonymous false", f"password_file {tmp_path / 'passwords'}")
     wrong = make(at(real.port, "unit-1", "mistaken"))
-    wrong.link.connect()
+    wrong.link.connect(0)
     why = wrong.down()
     assert "the broker refuses" in why
     assert "mistaken" not in why
@@ -202,7 +217,7 @@ def test_a_wrong_password_is_said_so_and_never_repeated(
 def test_a_subscription_that_is_denied_is_no_link(make: Make, serve: Serve) -> None:
     """Mosquitto does not deny subscriptions by its ACL file, other brokers do: 0x87, not authorized."""
     bench = make(at(serve(taking(suback=SUBACK[:-1] + b"\x87")).port))
-    bench.link.connect()
+    bench.link.connect(0)
     why = bench.down()
     assert "refuses the subscription" in why
     assert "Not authorized" in why
@@ -328,7 +343,7 @@ def test_a_broker_that_never_answers_is_given_up(make: Make, serve: Serve, monke
     bench = make(at(serve(until_it_hangs_up).port))
     for _ in range(2):
         began = time.monotonic()
-        bench.link.connect()
+        bench.link.connect(0)
         assert bench.down() == "the broker did not answer within 1 s"
         assert time.monotonic() - began < 5
 
@@ -338,7 +353,7 @@ def test_a_broker_that_never_answers_the_subscription_is_given_up(
 ) -> None:
     monkeypatch.setattr(device.mqtt, "CONNECT_SECONDS_MAX", 1)
     bench = make(at(serve(taking(suback=b"")).port))
-    bench.link.connect()
+    bench.link.connect(0)
     assert bench.down() == "the broker did not answer within 1 s"
 
 
@@ -357,7 +372,7 @@ def test_close_does_not_wait_for_a_broker_that_never_answers(make: Make, serve: 
         until_it_hangs_up(plug)
 
     bench = make(at(serve(talk).port))
-    bench.link.connect()
+    bench.link.connect(0)
     assert reached.wait(10)
     began = time.monotonic()
     bench.link.close()
@@ -378,7 +393,7 @@ def test_a_connection_that_is_over_is_let_go(make: Make, serve: Serve) -> None:
 
     bench = make(at(serve(talk).port))
     for _ in range(5):
-        bench.link.connect()
+        bench.link.connect(0)
         bench.down()
         assert gone.get(timeout=5)
 
@@ -427,7 +442,7 @@ def rubbish_then_sense(port_of: Callable[[Talk], FakeBroker], make: Make, spoken
         until_it_hangs_up(plug)
 
     bench = make(at(port_of(talk).port))
-    bench.link.connect()
+    bench.link.connect(0)
     event = bench.next()
     while not isinstance(event, LinkDown):
         event = bench.next()
@@ -516,7 +531,7 @@ def test_over_tls_with_a_certificate_what_is_published_is_acknowledged(
 def test_a_broker_of_another_authority_is_not_trusted(make: Make, tls_port: int, tmp_path: Path) -> None:
     certify(tmp_path, "other", "other")
     bench = make(Address("127.0.0.1", tls_port, certify(tmp_path, "unit-1", "other")))
-    bench.link.connect()
+    bench.link.connect(0)
     assert "certificate verify failed" in bench.down()
 
 
@@ -525,16 +540,16 @@ def test_a_certificate_of_another_authority_is_not_taken(make: Make, tls_port: i
     certify(tmp_path, "other", "other")
     stranger = certify(tmp_path, "unit-1", "other")
     bench = make(Address("127.0.0.1", tls_port, Tls("ca.pem", stranger.certificate, stranger.key)))
-    bench.link.connect()
+    bench.link.connect(0)
     assert len(bench.down().split()) >= 3
 
 
 def test_a_plain_connection_to_a_broker_that_wants_tls_is_one_link_down(make: Make, tls_port: int) -> None:
     bench = make(at(tls_port))
-    bench.link.connect()
+    bench.link.connect(0)
     assert len(bench.down().split()) >= 3
 
 
 def test_tls_files_that_are_not_there_are_our_fault(make: Make) -> None:
-    with pytest.raises(OurFault, match=r"broker\.tls: .*check the files ca, certificate and key"):
+    with pytest.raises(OurFault, match=r"brokers: 127.0.0.1:8883: tls: .*check the files ca, certificate and key"):
         make(Address("127.0.0.1", 8883, tls=Tls("ca.pem", "unit.pem", "unit.key")))

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -124,6 +125,17 @@ def test_a_reader_that_is_lost_over_a_frame_says_so_and_reads_the_next_one(
     assert (lost.number, lost.payloads) == (1, ())
     assert why in lost.lost
     assert (after.number, after.payloads) == (2, ("the next one",))
+
+
+def test_a_reader_that_hangs_is_closed_at_once_and_answers_no_more(inbox: "SimpleQueue[BodyEvent]") -> None:
+    reader = ReaderApart(inbox.put, brittle_eye, seconds_max=60.0)
+    reader.ready()
+    for number in (1, 2):
+        reader.read(number, flat(HANG), 1)
+    began = time.monotonic()
+    reader.close()
+    assert time.monotonic() - began < 10
+    assert inbox.empty()
 
 
 def test_whatever_befalls_the_worker_each_frame_is_answered_and_the_reader_comes_back(

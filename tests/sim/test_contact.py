@@ -16,8 +16,9 @@ def test_the_contact_sheet_shows_three_grades_of_each_kind(tmp_path: Path, monke
     picture = cv2.imread(str(file), cv2.IMREAD_GRAYSCALE)
     assert picture is not None
     height, width = contact.TILE_PX + contact.LABEL_PX, contact.TILE_PX * contact.GRADES
-    assert picture.shape == (height, width * contact.ACROSS)
-    assert picture[:, width * 2 :].min() > 250, "two kinds fill two of the three places in a row"
+    assert picture.shape == (contact.LABEL_PX + height, width * contact.ACROSS)
+    assert picture[: contact.LABEL_PX].min() < 100, "the legend"
+    assert picture[contact.LABEL_PX :, width * 2 :].min() > 250, "two kinds fill two of the three places in a row"
 
 
 @pytest.mark.parametrize(("name", "why"), [("sheet.gif", "name it .png or .jpg"), ("none/sheet.png", "No such file")])

@@ -17,7 +17,7 @@ from tests.device.world import VE, acta, picture
 
 def fleet(folder: Path, count: int, exchange: Exchange, clock: SteppedClock) -> list[SimUnit]:
     deployed = deployment.make(folder, count, 1883, VE)
-    return [SimUnit(path, clock, exchange, seed) for seed, path in enumerate(deployed.units.values())]
+    return [SimUnit(path, clock, [exchange], seed) for seed, path in enumerate(deployed.units.values())]
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def test_many_units_on_one_exchange_each_get_their_own_receipts(tmp_path: Path) 
     deployed = deployment.make(tmp_path / "trial", 5, 1883, VE)
     with opened(read(deployed.hub), clock.seconds, lambda *_, **__: None) as intake:
         exchange = Exchange(clock, intake.take)
-        units = [SimUnit(path, clock, exchange, seed) for seed, path in enumerate(deployed.units.values())]
+        units = [SimUnit(path, clock, [exchange], seed) for seed, path in enumerate(deployed.units.values())]
         for each in units:
             each.power_on()
         for mesa in range(15):

@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from hypothesis import strategies as st
 
+from wire.bundle import PICTURES_MAX, RECORDS_MAX, Bundle
 from wire.envelope import PICTURE_BYTES_MAX, Envelope, Sealed
 from wire.errors import BadSignatureError, MalformedError, NotForUsError, TheirFault, UnknownSignerError
 from wire.fields import INTEGER_MAX, NOTHING
@@ -53,7 +54,7 @@ OPENERS = tuple(Opener(name, sealing_key(name)) for name in ("hub-a", "hub-b", *
 
 CHAIN = "c0ffee00c0ffee00c0ffee00c0ffee00"
 DEPLOYMENT = "a-rehearsal"
-KINDS: tuple[type[Statement], ...] = (Record, Envelope, Receipt, Refused, Holding)
+KINDS: tuple[type[Statement], ...] = (Record, Envelope, Receipt, Refused, Holding, Bundle)
 
 
 def sample(name: str) -> bytes:
@@ -199,7 +200,14 @@ refusals = st.builds(
     words=st.text(max_size=400),
 )
 holdings = st.builds(Holding, chain=chains, hash=hashes, seq=naturals, unit=st.just("unit-7"))
-statements = records | envelopes | receipts | refusals | holdings
+bundles = st.builds(
+    Bundle,
+    deployment=names,
+    envelopes=st.lists(sealeds, min_size=1, max_size=RECORDS_MAX).map(tuple),
+    pictures=st.lists(sealeds, max_size=PICTURES_MAX).map(tuple),
+    unit=st.just("unit-7"),
+)
+statements = records | envelopes | receipts | refusals | holdings | bundles
 
 
 def signer_of(statement: Statement) -> KeySigner:
@@ -233,6 +241,7 @@ RECORD = Record(
         step="grid",
         assumed=4,
         cause="glare",
+        unread=1,
     ),
     seq=1,
     unit="unit-7",
@@ -262,6 +271,11 @@ def envelope_of(sealed_record: bytes, sealed_picture: bytes) -> Envelope:
 
 def holding_of(envelope_hash: str) -> Holding:
     return Holding(chain=CHAIN, hash=envelope_hash, seq=1, unit="unit-7")
+
+
+def bundle_of(publication: bytes, sealed_picture: bytes) -> Bundle:
+    """The manifest of a stick with the first envelope and its picture."""
+    return Bundle(DEPLOYMENT, (Sealed.of(publication),), (Sealed.of(sealed_picture),), "unit-7")
 
 
 def receipt_of(envelope_hash: str, picture: Sealed) -> Receipt:

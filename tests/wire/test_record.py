@@ -24,6 +24,7 @@ QUALITY: dict[str, Any] = {
     "margin": 0,
     "pitch": 0,
     "step": "",
+    "unread": 0,
 }
 PICTURE = {"media": "image/jpeg", "sha256": NOTHING, "size": 1}
 

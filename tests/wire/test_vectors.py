@@ -24,6 +24,7 @@ from tests.wire.samples import (
     sha256,
 )
 from wire import note
+from wire.bundle import Bundle
 from wire.envelope import Envelope, Sealed, context, split
 from wire.errors import NotForUsError
 from wire.note import Statement, Verifier
@@ -97,6 +98,8 @@ def test_the_vectors_hang_together() -> None:
     assert receipt.hash == envelope.hash
     assert receipt.missing[0].sha256 == picture.sha256
     assert note.read(sample("refused.note"), Refused, TRUSTED).statement == REFUSED
+    bundle = note.read(sample("bundle.note"), Bundle, TRUSTED).statement
+    assert (bundle.envelopes, bundle.pictures) == ((Sealed.of(sample("envelope.publication")),), (picture,))
 
 
 @pytest.mark.parametrize(
@@ -109,7 +112,14 @@ def test_each_note_in_a_folder_of_refused_ones_is_refused_with_its_code(file: Pa
 
 @pytest.mark.parametrize(
     ("name", "kind"),
-    [("record", Record), ("envelope", Envelope), ("receipt", Receipt), ("refused", Refused), ("holding", Holding)],
+    [
+        ("record", Record),
+        ("envelope", Envelope),
+        ("receipt", Receipt),
+        ("refused", Refused),
+        ("holding", Holding),
+        ("bundle", Bundle),
+    ],
 )
 def test_each_note_is_one_line_of_json_between_its_kind_and_its_signature(name: str, kind: type[Statement]) -> None:
     """By another JSON library, by the rules that docs/wire.md states."""

@@ -49,3 +49,17 @@ def curled(luma: Luma, px: float) -> Luma:
     height, width = luma.shape
     moved = (rows - px * np.sin(np.pi * rows / height) * np.sin(np.pi * columns / width)).astype(np.float32)
     return np.asarray(cv2.remap(luma, columns, moved, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.uint8)
+
+
+def on_a_roll(luma: Luma, turn: float) -> Luma:
+    """On a roll seen from straight above: along its rows, with the slope at either end in radians."""
+    height, width = luma.shape
+    rows, columns = np.indices((height, round(width * np.sin(turn) / turn))).astype(np.float32)
+    beside = (columns * 2 / (columns.shape[1] - 1) - 1) * np.sin(turn)
+    on_paper = ((np.arcsin(beside) / turn + 1) * (width - 1) / 2).astype(np.float32)
+    return np.asarray(cv2.remap(luma, on_paper, rows, cv2.INTER_LINEAR), np.uint8)
+
+
+def thinned(luma: Luma, px: int) -> Luma:
+    """Ink that shrank by so many px at each of its edges."""
+    return np.asarray(cv2.dilate(luma, np.ones((2 * px + 1,) * 2, np.uint8)), np.uint8)

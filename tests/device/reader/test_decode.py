@@ -92,6 +92,16 @@ def test_a_fifth_of_the_width_may_be_lost_and_3_modules_in_100_wrong(
         assert found.erasures + found.assumed > 20
 
 
+def test_told_to_stop_only_what_costs_little_is_tried() -> None:
+    rng, payload = np.random.default_rng(21), some_payload(random.Random(21))
+    soft = noisy(printed(payload), 0.06, rng)
+    assert decode(soft, KNOWLEDGE) is not None
+    assert decode(soft, KNOWLEDGE, stop=lambda: True) is None
+    clean = decode(printed(payload), KNOWLEDGE, stop=lambda: True)
+    assert clean is not None
+    assert clean.content == payload.encode()
+
+
 def test_with_the_grammar_more_may_be_lost_than_without() -> None:
     rng, chance = np.random.default_rng(30), random.Random(30)
     read = {None: 0, KNOWLEDGE: 0}

@@ -1,5 +1,7 @@
 """The grid and the levels: modules straight from bent, covered and smeared paper."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import segno
@@ -9,7 +11,7 @@ from device.reader.effort import attempts
 from device.reader.grid import Grid, anchored, lay, smoothed
 from device.reader.levels import agreement, covered, decided, fixed_of, sampled
 from device.reader.locate import candidates, partial, searched
-from tests.device.reader.plain import ACTA, Luma, curled, dimmed, smeared, symbol
+from tests.device.reader.plain import ACTA, Luma, curled, dimmed, smeared, symbol, thinned
 
 TRUTH = np.array(
     [list(row) for row in segno.make(ACTA, micro=False, error="q", boost_error=False, mode="byte").matrix], np.int8
@@ -30,6 +32,31 @@ def test_a_clean_symbol_has_every_module_right_at_once() -> None:
     assert wrong(first.soft) == 0
     assert first.lost.mean() < 0.01
     assert first.score > 0.85
+
+
+def test_a_crisp_symbol_that_lies_well_costs_no_growth() -> None:
+    found = list(attempts(grid_of(symbol(ACTA))))
+    assert len(found) <= 3
+    assert all(each.repeats(found[0]) for each in found)
+
+
+def test_ink_that_shrank_is_grown_back() -> None:
+    found = list(attempts(grid_of(thinned(symbol(ACTA, px=10), 4))))
+    assert [each.grid.ink for each in found[:3]] == [0, 0, 1]
+    assert wrong(found[2].soft) < 0.5 * wrong(found[1].soft)
+    assert wrong(found[3].soft) < 0.005
+
+
+def test_an_attempt_is_a_repetition_until_one_module_of_250_is_new() -> None:
+    first = next(attempts(grid_of(symbol(ACTA))))
+    others = np.where(np.arange(49 * 49).reshape(49, 49) < 9, -1, 1) * first.soft
+    assert replace(first, soft=others).repeats(first)
+    others = np.where(np.arange(49 * 49).reshape(49, 49) < 10, -1, 1) * first.soft
+    assert not replace(first, soft=others).repeats(first)
+
+
+def test_no_attempt_is_made_after_it_is_told_to_stop() -> None:
+    assert len(list(attempts(grid_of(curled(symbol(ACTA), 18)), lambda: True))) <= 3
 
 
 def test_the_grid_grows_over_curled_paper() -> None:

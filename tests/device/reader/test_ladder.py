@@ -1,6 +1,7 @@
 """The ladder: each rung reads what the one before cannot, within its time, and nothing that is not there."""
 
 from itertools import count
+from time import process_time
 
 import numpy as np
 import pytest
@@ -27,6 +28,7 @@ def test_a_clean_symbol_is_read_by_zxing_with_all_its_error_correction_left() ->
     assert (reading.payloads, reading.how, reading.erasures, reading.assumed) == ((ACTA,), "zxing-cpp", 0, 0)
     assert (reading.margin, reading.unread) == (1.0, 0)
     assert reading.px_per_module == pytest.approx(5, rel=0.01)
+    assert reading.modules == 49
 
 
 @pytest.mark.parametrize(
@@ -100,6 +102,22 @@ def test_no_attempt_begins_after_the_deadline() -> None:
     hopeless = np.random.default_rng(4).integers(0, 256, (600, 600), np.uint8)
     assert Reader(KNOWN, seconds_max=0.5, clock=lambda: float(next(ticks))).read(hopeless).payloads == ()
     assert next(ticks) < 8
+
+
+def test_a_hopeless_symbol_is_given_up_within_its_time() -> None:
+    """Everything about it is right but what it says: nothing that is tried can tell before it was tried."""
+    chance = np.random.default_rng(5)
+    hopeless = symbol(ACTA).copy()
+    hopeless[80:270, 80:270] = np.kron(chance.integers(0, 2, (38, 38)), np.ones((5, 5))) * 210 + 20
+    for luma in (hopeless, smeared(hopeless, 9), dimmed(hopeless, light=0.1, noise=5)):
+        begun = process_time()
+        assert Reader(KNOWN, clock=process_time).read(luma).payloads == ()
+        assert process_time() - begun < 2  # twice what it may take here, for the machine may be busy
+
+
+def test_the_same_picture_is_always_read_the_same() -> None:
+    luma = dimmed(symbol(ACTA), light=0.06, noise=6)
+    assert ladder(KNOWN).read(luma) == ladder(KNOWN).read(luma)
 
 
 def test_where_a_code_seems_to_be_is_told_though_it_cannot_be_read() -> None:

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from device.reader.locate import SCORE_MIN, busiest, candidates, find, partial, searched
-from tests.device.reader.plain import ACTA, Luma, dimmed, symbol, turned
+from device.reader.locate import SCORE_MIN, busiest, candidates, partial, rolled, searched, squashed
+from tests.device.reader.plain import ACTA, Luma, dimmed, on_a_roll, symbol, turned
 
 
 def laid(px: float, degrees: float) -> tuple[Luma, NDArray[np.float64]]:
@@ -27,8 +27,7 @@ def laid(px: float, degrees: float) -> tuple[Luma, NDArray[np.float64]]:
 @pytest.mark.parametrize("degrees", [0, 17, 45, 90, 200])
 def test_a_symbol_is_found_at_any_size_and_turn(px: float, degrees: float) -> None:
     luma, corners = laid(px, degrees)
-    found = find(luma)
-    assert found is not None
+    found, *_ = candidates(searched(luma))
     assert found.dim == 49
     assert found.px_per_module == pytest.approx(px, rel=0.03)
     assert found.corners == pytest.approx(corners, abs=1.5 * px)
@@ -36,9 +35,32 @@ def test_a_symbol_is_found_at_any_size_and_turn(px: float, degrees: float) -> No
 
 def test_a_symbol_is_found_in_noise_that_hides_it_from_the_eye() -> None:
     luma, corners = laid(4, 30)
-    found = find(dimmed(luma, light=0.05, noise=7))
-    assert found is not None
+    found, *_ = candidates(searched(dimmed(luma, light=0.05, noise=7)))
     assert found.corners == pytest.approx(corners, abs=6)
+
+
+def test_a_symbol_on_a_roll_is_found_as_it_is_bent() -> None:
+    luma = dimmed(on_a_roll(symbol(ACTA, px=8), 1.0), light=0.6, noise=6)
+    search = searched(luma)
+    flat = candidates(search, (49,))
+    found, *_ = rolled(squashed(search), flat, (49,))
+    assert found.score > 0.9 > flat[0].score
+    left, right = (luma.shape[1] / 2 * (1 + side * np.sin(1 - 12 / 61) / np.sin(1)) for side in (-1, 1))
+    corners = np.array([[left, 48], [right, 48], [right, 440], [left, 440]])
+    assert found.corners == pytest.approx(corners, abs=8)
+
+
+@pytest.mark.parametrize("degrees", [0, 45, 90, 140])
+def test_finders_half_as_long_as_wide_are_found(degrees: float) -> None:
+    luma = np.full((1000, 1000), 230, np.uint8)
+    luma[101:899, 301:700] = cv2.resize(symbol(ACTA, px=14, border=4), (399, 798))
+    finders = np.array([[-21, -21], [21, -21], [-21, 21]]) * (7, 14)
+    angle = np.deg2rad(-degrees)
+    turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+    finders = finders @ turn + 499.5
+    hits = np.array([hit[:2] for hit in squashed(searched(turned(luma, degrees))).finders])
+    apart = np.linalg.norm(hits[:, None] - finders, axis=2).min(axis=0)
+    assert (apart < 5).all()
 
 
 @pytest.mark.parametrize("turns", range(4))
@@ -51,6 +73,20 @@ def test_a_cut_symbol_of_known_size_is_found_by_one_finder(turns: int) -> None:
     assert found[0].px_per_module == pytest.approx(5, rel=0.02)
 
 
+@pytest.mark.parametrize("upright", [True, False])
+def test_a_symbol_in_a_strip_longer_than_opencv_can_sample_at_once_is_found(upright: bool) -> None:
+    strip = np.full((305, 24_000), 230, np.uint8)
+    strip[:, 20_000:20_305] = symbol(ACTA)
+    search = searched(strip if upright else np.ascontiguousarray(strip.T))
+    assert max(search.levels.sheet.shape) < 32_767
+    assert candidates(search, (49,))[0].score > 0.6
+
+
+def test_what_is_told_to_stop_finds_nothing_more() -> None:
+    search = searched(np.ascontiguousarray(symbol(ACTA)[:, 75:]))
+    assert partial(search, (49,), lambda: True) == []
+
+
 def test_nothing_is_found_where_nothing_is() -> None:
     rng = np.random.default_rng(5)
     for luma in (
@@ -59,8 +95,7 @@ def test_nothing_is_found_where_nothing_is() -> None:
         rng.integers(0, 256, (500, 700), np.uint8),
         np.kron(rng.integers(0, 2, (90, 90), np.uint8) * np.uint8(255), np.ones((5, 5), np.uint8)),
     ):
-        found = find(luma)
-        assert found is None or found.score < SCORE_MIN + 0.12
+        assert all(found.score < SCORE_MIN + 0.12 for found in candidates(searched(luma)))
 
 
 def test_the_busiest_square_of_a_large_frame_holds_the_small_symbol() -> None:

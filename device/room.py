@@ -1,0 +1,61 @@
+"""The room on the card: before it runs short, what enough hubs hold whole is purged; then a person is told.
+
+Nothing else is ever deleted: on a card that is full of what waits, keeping fails, and says so.
+"""
+
+from device.log import Event
+from device.ports import Ms, Storage
+from device.store import CardError, Store
+from wire.log import Log
+
+PHOTOGRAPH_BYTES = 4_000_000
+"""A record with its photograph, at most: 12 megapixels as a JPEG of quality 90 are 2 to 4 MB; the rest is a few KB."""
+
+ROOM_BYTES = 100 * PHOTOGRAPH_BYTES
+"""So many records must still fit: more than an hour and a half at one acta a minute, from the moment that a person is
+told to the moment that the first one is not kept."""
+
+PORTION_BYTES = 4 * PHOTOGRAPH_BYTES
+"""Purged at once: a press must not wait long behind it."""
+
+LOOK_MS = 5_000
+"""How often to look: less is kept in that time than a portion frees."""
+
+
+class Room:
+    """What is done about it while the unit is idle; a record that must be kept makes room for itself (`Store.reserve`).
+
+    Args:
+        store: the card.
+        storage: tells what is free.
+        log: writes log lines.
+
+    Attributes:
+        is_short: whether a person should be told.
+    """
+
+    def __init__(self, store: Store, storage: Storage, log: Log) -> None:
+        self._store = store
+        self._storage = storage
+        self._log = log
+        self._look_at: Ms = 0
+        self.is_short = False
+
+    def idle(self, now: Ms) -> bool:
+        """Makes room while nobody waits for the unit; whether `is_short` has changed."""
+        if now < self._look_at:
+            return False
+        self._look_at, before = now + LOOK_MS, self.is_short
+        self.is_short = self._storage.free() < ROOM_BYTES and not self._purge()
+        return self.is_short is not before
+
+    def _purge(self) -> bool:
+        """Purges a portion; whether anything went."""
+        try:
+            freed = self._store.purge(PORTION_BYTES)
+        except CardError as error:
+            self._log(Event.CARD_BAD, why=str(error))
+            return False
+        if freed:
+            self._log(Event.PURGED, bytes=freed)
+        return freed > 0

@@ -1,0 +1,45 @@
+"""The check: whether the pictures that the ledger calls whole are still whole on the hub's disk.
+
+Those that are not are marked, so that the receipts ask for them again; units that still have them send them again.
+"""
+
+from hub.ledger import Ledger, Picture
+from hub.log import Event
+from hub.pictures import Pictures
+from wire.errors import OurFault
+from wire.log import Log
+
+
+def check_at_start(ledger: Ledger, pictures: Pictures, log: Log) -> None:
+    """Looks at the names and sizes of all files; 100,000 take about a second.
+
+    Raises:
+        OurFault: not one of the pictures is there, which looks like a disk that is not mounted.
+    """
+    whole, sizes = ledger.whole_pictures(), pictures.sizes()
+    lost = [each for each in whole if sizes.get(each[1].name.sha256) != each[1].name.size]
+    if lost and not any(picture.name.sha256 in sizes for _, picture in whole):
+        raise OurFault(
+            f"{pictures}: expected {len(whole)}, found none: mount the disk that they are on, or say testigo-hub check "
+            "to have them sent again"
+        )
+    _lose(ledger, lost, log)
+
+
+def check(ledger: Ledger, pictures: Pictures, log: Log) -> tuple[int, int]:
+    """Reads all files, as long as that takes.
+
+    Returns:
+        How many pictures are whole, and how many no longer are; the log says which.
+    """
+    whole = ledger.whole_pictures()
+    lost = [each for each in whole if not pictures.holds(each[1].name)]
+    _lose(ledger, lost, log)
+    return len(whole) - len(lost), len(lost)
+
+
+def _lose(ledger: Ledger, lost: list[tuple[str, Picture]], log: Log) -> None:
+    with ledger.transaction():
+        ledger.lose([picture for _, picture in lost])
+    for unit, picture in lost:
+        log(Event.PICTURE_LOST, unit=unit, sha256=picture.name.sha256)

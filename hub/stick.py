@@ -1,0 +1,337 @@
+"""The import: what units left on a stick, taken by the same intake as what a broker brings, and answered on the stick.
+
+A bundle's files say by their names whether they are whole, so what a stick that was pulled too early has whole still
+counts; the manifest says what else should be there. Nothing on a stick is believed for being there: a publication has
+to pass every check of the intake, and a picture goes in by the same chunks as over the air.
+"""
+
+import errno
+import hashlib
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hub.examine import Examiner
+from hub.folder import Folder
+from hub.intake import Intake
+from hub.ledger import Ledger
+from wire import note
+from wire.bundle import ROOT, Bundle, File, Leaf, answer_name, claims, parse, read_answer
+from wire.envelope import CHUNK_BYTES, Envelope, Sealed, split
+from wire.errors import MalformedError, OurFault, TheirFault
+from wire.note import NAME, Verifier
+from wire.receipt import Refused
+from wire.topics import Leaf as TopicLeaf
+from wire.topics import Topic
+
+BATCH = 64
+"""How many publications or chunks are taken in one commit: 12 MB of the longest, and a hundred commits for 6,400."""
+
+Batch = Sequence[tuple[str, bytes]]
+
+_HELD = "held already"
+_CHANGED = "half-written, or changed since: put the stick into its unit again"
+
+
+@dataclass(frozen=True, slots=True)
+class _Offer:
+    """A publication on the stick."""
+
+    sha256: str
+    content: bytes
+    claim: Envelope | None
+
+    @property
+    def hash(self) -> str:
+        """The hash of the envelope that it claims to be."""
+        kind, line, *_ = split(self.content)[0].split(b"\n")
+        return hashlib.sha256(kind + b"\n" + line + b"\n").hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class _Fate:
+    """What becomes of an offer: why it is skipped, empty if it is not; and whether it has its place in the chain."""
+
+    why: str
+    is_held: bool
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What becomes of one unit's files.
+
+    Attributes:
+        imported: how many of what.
+        skipped: how many of what for which reason.
+        whys: each of these reasons with its words, those of the first: there may be thousands.
+        missing: what should be there.
+    """
+
+    imported: Counter[str] = field(default_factory=Counter)
+    skipped: Counter[tuple[str, str]] = field(default_factory=Counter)
+    whys: dict[str, str] = field(default_factory=dict)
+    missing: list[str] = field(default_factory=list)
+
+    def skip(self, what: str, why: str, count: int = 1) -> None:
+        """Counts what is skipped."""
+        reason = why.partition(": ")[0]
+        self.whys.setdefault(reason, why)
+        self.skipped[what, reason] += count
+
+    def lines(self, unit: str, *, is_dry: bool) -> Iterator[str]:
+        """The tally in sentences."""
+        if not (self.imported or self.skipped or self.missing):
+            return
+        imports, skips = ("will import", "will skip") if is_dry else ("imported", "skipped")
+        what = ", ".join(_many(count, what) for what, count in sorted(self.imported.items(), reverse=True))
+        yield f"{unit}: {imports} {what or 'nothing'}"
+        for (what, reason), count in sorted(self.skipped.items()):
+            # A thief of a unit's key may have chosen the words, for the terminal of whoever imports.
+            why = "".join(each if each.isprintable() else "?" for each in self.whys[reason])
+            yield f"{unit}: {skips} {_many(count, what)}: {why}"
+        yield from (f"{unit}: missing {each}" for each in self.missing)
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    """An import, or what one would do.
+
+    Attributes:
+        deployment: whose bundles are taken.
+        ledger: where what was held before is looked up.
+        examiner: says what a publication is worth.
+        units: the enrolled units' keys, by name.
+        intake: takes what is there; None only tells what would be taken.
+    """
+
+    deployment: str
+    ledger: Ledger
+    examiner: Examiner
+    units: Mapping[str, Verifier]
+    intake: Intake | None = None
+
+    def run(self, stick: Path) -> Iterator[str]:
+        """Goes through a stick, and tells line by line what becomes of what is on it.
+
+        Raises:
+            OurFault: there is nothing of this deployment, it cannot be read, or the answers could not be written.
+        """
+        unwritten = ""
+        try:
+            with Folder.at(stick.resolve()) as top:
+                for unit, folder in self._units(top, stick):
+                    with folder:
+                        if unit not in self.units:
+                            skips = "will skip" if self.intake is None else "skipped"
+                            yield f"{unit}: {skips} all: it is not in the register: enrol it, and import again"
+                            continue
+                        tally = _Tally()
+                        answers = self._take(unit, folder, tally)
+                        yield from tally.lines(unit, is_dry=self.intake is None)
+                        try:
+                            _answer(folder, answers)
+                        except OSError as error:
+                            unwritten = unwritten or f"{error.strerror}"
+        except OSError as error:
+            raise OurFault(f"stick {stick}: {error.strerror}: see that it is mounted, and import again") from error
+        if unwritten:
+            raise OurFault(
+                f"stick {stick}: what is listed was imported, but the receipts could not be written: {unwritten}: "
+                "see that it is not full and mounted to be written, and import again"
+            )
+
+    def _units(self, top: Folder, stick: Path) -> Iterator[tuple[str, Folder]]:
+        root = top.inner(ROOT)
+        if root is None:
+            raise OurFault(f"stick {stick}: no folder {ROOT} on it: give the folder where a unit's stick is mounted")
+        with root:
+            ours = root.inner(self.deployment)
+            if ours is None:
+                found = ", ".join(sorted(filter(NAME.fullmatch, root.names()))[:8]) or "nothing"
+                raise OurFault(
+                    f"stick {stick}: expected bundles of {self.deployment}, found {found}: this hub takes its own only"
+                )
+        with ours:
+            for unit in sorted(filter(NAME.fullmatch, ours.names())):
+                folder = ours.inner(unit)
+                if folder is not None:
+                    yield unit, folder
+
+    def _take(self, unit: str, folder: Folder, tally: _Tally) -> dict[str, bytes]:
+        """Takes one unit's files; returns the answers, by the names of their files."""
+        names = list(folder.names())
+        halves = sum(name.endswith(".part") for name in names)
+        if halves:
+            tally.skip("file", _CHANGED, halves)
+        files = {file for file in map(parse, names) if file is not None}
+        self._check_manifests(unit, folder, files, tally)
+        answers: dict[str, bytes] = {}
+        pictures: dict[Sealed, int] = {}
+        envelopes = sorted(file for file in files if file.leaf is Leaf.ENVELOPE)
+        for begin in range(0, len(envelopes), BATCH):
+            offers = list(self._offers(folder, envelopes[begin : begin + BATCH], tally))
+            if self.intake is None:
+                fates = self._would_be_taken(unit, offers)
+            else:
+                fates = self._taken(self.intake, unit, offers, answers)
+            for offer, fate in zip(offers, fates, strict=True):
+                if fate.why:
+                    tally.skip("record", fate.why)
+                else:
+                    tally.imported["record"] += 1
+                if offer.claim and fate.is_held:
+                    pictures |= dict.fromkeys(offer.claim.pictures, offer.claim.seq)
+        for picture, seq in sorted(pictures.items(), key=lambda each: each[1]):
+            self._take_picture(unit, folder, picture, seq, tally, answers)
+        return answers
+
+    def _check_manifests(self, unit: str, folder: Folder, files: set[File], tally: _Tally) -> None:
+        """Tells what manifests name and is not there."""
+        named: dict[File, None] = {}
+        for file in sorted(file for file in files if file.leaf is Leaf.MANIFEST):
+            content = _read(folder, file)
+            try:
+                if content is None:
+                    raise MalformedError(_CHANGED)
+                bundle = note.read(content, Bundle, {unit: self.units[unit]}).statement
+                if bundle.deployment != self.deployment:
+                    raise MalformedError(f"of the deployment {bundle.deployment}")
+            except TheirFault as fault:
+                tally.skip("manifest", f"{fault.why}: {fault}")
+                continue
+            named |= dict.fromkeys(File(each.sha256, Leaf.ENVELOPE) for each in bundle.envelopes)
+        lost = len(named.keys() - files)
+        if lost:
+            tally.missing.append(f"{_many(lost, 'record')} that its manifests name: look for another stick of it")
+
+    def _offers(self, folder: Folder, files: Sequence[File], tally: _Tally) -> Iterator[_Offer]:
+        for file in files:
+            content = _read(folder, file)
+            if content is None:
+                tally.skip("record", _CHANGED)
+            else:
+                yield _Offer(file.sha256, content, claims(content))
+
+    def _held(self, unit: str, offers: Sequence[_Offer]) -> dict[str, set[str]]:
+        """Which hashes are held, and not as strays, at the places that the offers claim: by the publication's name."""
+        claimed = {offer.sha256: offer.claim for offer in offers if offer.claim is not None}
+        chains = self.ledger.chains({(unit, claim.chain) for claim in claimed.values()})
+        held: dict[str, set[str]] = {}
+        for sha256, claim in claimed.items():
+            chain = chains.get((unit, claim.chain))
+            places = self.ledger.places(chain, [claim.seq]) if chain else []
+            held[sha256] = {place.hash for place in places if not place.stray}
+        return held
+
+    def _would_be_taken(self, unit: str, offers: Sequence[_Offer]) -> list[_Fate]:
+        """What the intake would make of each offer, as far as that can be told without taking it."""
+        held = self._held(unit, offers)
+        fates = []
+        for offer in offers:
+            try:
+                examined = self.examiner.examine(unit, offer.content, self.units)
+            except TheirFault as fault:
+                fates.append(_Fate(f"{fault.why}: {fault}", is_held=False))
+                continue
+            beside = held[offer.sha256]
+            if examined.envelope.hash in beside:
+                fates.append(_Fate(_HELD, is_held=True))
+            elif beside:
+                fates.append(_Fate("fork: another has its place: it is kept as evidence", is_held=False))
+            else:
+                why = f"{examined.fault.why}: {examined.fault}" if examined.fault else ""
+                fates.append(_Fate(why, is_held=True))
+        return fates
+
+    def _taken(self, intake: Intake, unit: str, offers: Sequence[_Offer], answers: dict[str, bytes]) -> list[_Fate]:
+        """Has the offers taken."""
+        before = self._held(unit, offers)
+        topic = str(Topic(self.deployment, unit, TopicLeaf.ENVELOPE))
+        refused = _gather(intake, [(topic, offer.content) for offer in offers], answers)
+        after = self._held(unit, offers)
+        fates = []
+        for offer in offers:
+            why = refused.get(offer.sha256, "")
+            is_held = offer.claim is not None and offer.hash in after[offer.sha256]
+            if is_held and not why and offer.hash in before[offer.sha256]:
+                why = _HELD
+            fates.append(_Fate(why, is_held))
+        return fates
+
+    def _take_picture(
+        self,
+        unit: str,
+        folder: Folder,
+        picture: Sealed,
+        seq: int,
+        tally: _Tally,
+        answers: dict[str, bytes],
+    ) -> None:
+        """Takes a picture that an envelope held, or to be held, names."""
+        if self._has(unit, picture):
+            tally.skip("picture", _HELD)
+            return
+        content = _read(folder, File(picture.sha256, Leaf.PICTURE))
+        if content is None or len(content) != picture.size:
+            tally.missing.append(f"picture {picture.sha256} of record {seq}")
+            return
+        if self.intake is None:
+            tally.imported["picture"] += 1
+            return
+        chunks = [
+            (
+                str(Topic(self.deployment, unit, TopicLeaf.CHUNK, picture.sha256, number)),
+                content[begin : begin + CHUNK_BYTES],
+            )
+            for number, begin in enumerate(range(0, picture.size, CHUNK_BYTES))
+        ]
+        said: dict[str, bytes] = {}
+        for begin in range(0, len(chunks), BATCH):
+            for why in _gather(self.intake, chunks[begin : begin + BATCH], said).values():
+                tally.skip("picture", why)
+                return  # one refusal is enough: a unit need not be told of each chunk
+        answers |= said
+        if self._has(unit, picture):
+            tally.imported["picture"] += 1
+        else:
+            tally.skip("picture", "chunks that had come before were not its own, and are gone: import again")
+
+    def _has(self, unit: str, picture: Sealed) -> bool:
+        return any(each.whole and each.name == picture for each in self.ledger.pictures(unit, picture.sha256))
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
+def _gather(intake: Intake, batch: Batch, answers: dict[str, bytes]) -> dict[str, str]:
+    """Has a batch taken and gathers the answers; returns why publications were refused, by their SHA-256."""
+    own = intake.keys.signer.verifier
+    refused: dict[str, str] = {}
+    for _, carried in intake.take(batch):
+        answer = read_answer(carried, {own.name: own})
+        if isinstance(answer, Refused):
+            refused[answer.publication] = f"{answer.why}: {answer.words}"
+            answers[answer_name(answer)] = carried
+        else:
+            answers[answer_name(answer.statement)] = carried
+    return refused
+
+
+def _answer(folder: Folder, answers: Mapping[str, bytes]) -> None:
+    """Writes the answers, unless the stick has them."""
+    for name, carried in answers.items():
+        if folder.size(name) != len(carried) or folder.read(name, len(carried)) != carried:
+            folder.put(name, carried)
+
+
+def _read(folder: Folder, file: File) -> bytes | None:
+    """A file's bytes, if they are the ones that it is named for."""
+    try:
+        content = folder.read(str(file), file.leaf.bytes_max)
+    except OSError as error:
+        if error.errno in (errno.ENODEV, errno.ENXIO, errno.ENOTCONN):  # the stick was pulled
+            raise
+        return None
+    return content if hashlib.sha256(content).hexdigest() == file.sha256 else None

@@ -1,0 +1,185 @@
+"""What is carried for others: a unit is a relay from stick to stick, at nobody's cost and on nobody's word."""
+
+import errno
+import hashlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import device.corner
+from device.corner import CARD_ROOM_BYTES
+from device.folder import Folder
+from device.log import Event
+from device.signals import Signal
+from sim.fleet import SimUnit
+from tests.device.field import Field, field, logged, own
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Iterator[Field]:
+    with field(tmp_path, units=2) as made:
+        yield made
+
+
+def carried(unit: SimUnit) -> list[Path]:
+    """All files that a unit carries for others."""
+    return sorted(file for file in (unit.settings.card / "carried").rglob("*") if file.is_file())
+
+
+def handed_over(here: Field) -> Path:
+    """The first unit has kept two records and left them on a stick, which was put into the second: the stick."""
+    far, near = here.units
+    here.scan(far, 1, 2)
+    stick = here.stick("between")
+    assert here.visit(far, stick) is Signal.STICK_DONE
+    assert here.visit(near, stick) is Signal.STICK_DONE
+    return stick
+
+
+def test_a_bundle_goes_over_two_units_and_two_sticks_to_the_hub_and_its_receipt_the_same_way_back(here: Field) -> None:
+    far, near = here.units
+    between, to_hub = handed_over(here), here.stick("to-hub")
+    here.scan(near, 3)
+    assert here.visit(near, to_hub) is Signal.STICK_DONE
+    lines = here.imported(to_hub)
+    assert sorted(lines) == sorted(
+        [f"{far.name}: imported 2 records, 2 pictures", f"{near.name}: imported 1 record, 1 picture"]
+    )
+    assert here.visit(near, to_hub) is Signal.STICK_DONE
+    assert here.waiting(near) == 0
+    assert here.waiting(far) == 2
+    assert here.visit(near, between) is Signal.STICK_DONE
+    assert here.visit(far, between) is Signal.STICK_DONE
+    assert here.waiting(far) == 0
+
+
+def test_what_hubs_hold_is_carried_no_more_but_the_receipt_is(here: Field) -> None:
+    far, near = here.units
+    handed_over(here)
+    assert sorted({file.suffix for file in carried(near)}) == [".envelope", ".manifest", ".picture"]
+    to_hub = here.stick("to-hub")
+    here.visit(near, to_hub)
+    here.imported(to_hub)
+    here.visit(near, to_hub)
+    assert [file.suffix for file in carried(near)] == [".receipt"]
+    assert carried(near)[0].parent.name == far.name
+
+
+def test_an_older_receipt_never_takes_the_place_of_a_younger_one(here: Field) -> None:
+    far, near = here.units
+    old = handed_over(here)
+    here.imported(old)
+    here.visit(near, old)
+    here.scan(far, 3)
+    new = here.stick("new")
+    here.visit(far, new)
+    here.clock.run(60_000)
+    here.imported(new)
+    (young,) = own(new, far).glob("*.receipt")
+    here.visit(near, new)
+    here.visit(near, old)
+    assert [file.read_bytes() for file in carried(near)] == [young.read_bytes()]
+    assert (own(old, far) / young.name).read_bytes() == young.read_bytes()
+
+
+def test_what_is_not_what_its_name_says_or_is_of_nobody_is_not_carried(here: Field, tmp_path: Path) -> None:
+    far, near = here.units
+    here.scan(far, 1, 2)
+    stick = here.stick()
+    here.visit(far, stick)
+    folder = own(stick, far)
+    first, second = sorted(folder.glob("*.envelope"))
+    first.write_bytes(bytes(first.stat().st_size))
+    rubbish = os.urandom(4096)
+    for leaf in ("envelope", "picture"):
+        (folder / f"{hashlib.sha256(rubbish).hexdigest()}.{leaf}").write_bytes(rubbish)
+    (folder / f"{'0' * 64}.envelope").symlink_to(tmp_path / "trial" / "hub" / "hub.toml")
+    (folder / "hub-a-rubbish.receipt").write_bytes(rubbish)
+    (stick / "testigo" / "trial" / "u-stranger").mkdir()
+    (stick / "testigo" / "trial" / "u-stranger" / second.name).write_bytes(second.read_bytes())
+    (stick / "testigo" / "trial" / "..\n").mkdir()
+    (stick / "testigo" / "trial" / "a-file").write_bytes(b"")
+    (stick / "testigo" / "trial" / "a-link").symlink_to(tmp_path)
+    assert here.visit(near, stick) is Signal.STICK_DONE
+    assert [file.name for file in carried(near) if file.suffix == ".envelope"] == [second.name]
+    assert len([file for file in carried(near) if file.suffix == ".picture"]) == 1
+    assert {file.parent.name for file in carried(near)} == {far.name}
+
+
+def test_a_unit_does_not_carry_its_own(here: Field) -> None:
+    far, near = here.units
+    stick = handed_over(here)
+    here.visit(far, stick)
+    assert carried(far) == []
+    assert {file.parent.name for file in carried(near)} == {far.name}
+
+
+def test_the_corner_makes_way_for_the_units_own_records_pictures_first(
+    here: Field, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, near = here.units
+    handed_over(here)
+    here.scan(near, 3)
+    assert len(carried(near)) == 5, "there is room for all"
+    storage, lacks = type(near.body.body.storage), [1, 1 << 20]
+    monkeypatch.setattr(storage, "free", lambda _: CARD_ROOM_BYTES - lacks[0])
+    here.scan(near, 4)
+    assert sorted(file.suffix for file in carried(near)) == [".envelope", ".envelope", ".manifest", ".picture"]
+    lacks.pop(0)
+    here.scan(near, 5)
+    assert carried(near) == []
+    assert here.waiting(near) == 3
+
+
+def test_nothing_is_carried_that_would_leave_the_card_too_little_room(
+    here: Field, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, near = here.units
+    monkeypatch.setattr(type(near.body.body.storage), "free", lambda _: CARD_ROOM_BYTES + 4000)
+    handed_over(here)
+    assert [file.suffix for file in carried(near)] == [".envelope", ".envelope"]
+    assert logged(near, Event.CARRY_BAD) == []
+
+
+@pytest.mark.parametrize(("bound", "most"), [("CORNER_FILES_MAX", 3), ("CORNER_BYTES_MAX", 4000), ("UNITS_MAX", 0)])
+def test_the_corner_has_bounds(here: Field, monkeypatch: pytest.MonkeyPatch, bound: str, most: int) -> None:
+    _, near = here.units
+    monkeypatch.setattr(device.corner, bound, most)
+    handed_over(here)
+    assert len(carried(near)) <= 3
+    assert sum(file.stat().st_size for file in carried(near)) <= 4100
+
+
+def test_a_stick_too_full_for_what_is_carried_still_has_all_that_is_the_units_own(
+    here: Field, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    far, near = here.units
+    handed_over(here)
+    here.scan(near, 3)
+    write = Folder.write
+
+    def full(folder: Folder, name: str, pieces: Iterator[bytes], sha256: str) -> int | None:
+        if name in {file.name for file in carried(near)}:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(folder, name, pieces, sha256)
+
+    monkeypatch.setattr(Folder, "write", full)
+    stick = here.stick("full")
+    assert here.visit(near, stick) is Signal.STICK_DONE
+    assert "No space left on device" in logged(near, Event.CARRY_BAD)[0]
+    assert here.imported(stick) == [f"{near.name}: imported 1 record, 1 picture"]
+    assert not own(stick, far).exists() or not list(own(stick, far).iterdir())
+    assert len(carried(near)) == 5, "what could not be given away is still carried"
+
+
+def test_the_corner_survives_a_power_cut(here: Field) -> None:
+    far, near = here.units
+    handed_over(here)
+    near.cut_power()
+    near.power_on()
+    here.clock.run(5_000)
+    stick = here.stick("later")
+    here.visit(near, stick)
+    assert here.imported(stick)[0] == f"{far.name}: imported 2 records, 2 pictures"

@@ -1,0 +1,418 @@
+"""The purge: only what enough hubs of today hold whole goes, the oldest first, whole, and never the end of a chain."""
+
+import random
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from device.log import Event
+from device.store import ROOM_BYTES_MIN, CardError, Store
+from tests.device.cards import PHOTOGRAPH, envelopes, keep, keep_many, offered, opened, receipt
+from tests.wire.samples import HUB, OTHER_HUB, STRANGER
+from wire.fields import NOTHING
+from wire.note import KeySigner
+from wire.receipt import EXTRAS_MAX, Extra
+
+HUBS = (HUB, OTHER_HUB)
+ALL = 1 << 40
+
+Step = str | tuple[int, int, int, int]
+"""What happens to a card; a tuple is a receipt: of which hub, its `seq`, `whole` and `at`."""
+
+
+def hash_of(folder: Path, chain: str, seq: int, photograph: bytes = PHOTOGRAPH) -> str:
+    return envelopes(folder, photograph)[chain, seq].hash if seq else NOTHING
+
+
+def hold(
+    store: Store,
+    folder: Path,
+    chain: str,
+    seq: int,
+    hubs: Sequence[KeySigner] = HUBS,
+    at: int = 1,
+    photograph: bytes = PHOTOGRAPH,
+) -> None:
+    """Hubs say that they hold the chain whole, up to there."""
+    hash_ = hash_of(folder, chain, seq, photograph)
+    for hub in hubs:
+        assert store.settle(receipt(chain, seq, hash_, hub=hub, whole=seq, at=at))
+
+
+def seqs(folder: Path) -> list[int]:
+    """What is left on the card, whole."""
+    return sorted(seq for _, seq in envelopes(folder))
+
+
+def test_what_two_hubs_hold_whole_goes_whole_and_all_else_stays(tmp_path: Path) -> None:
+    with opened(tmp_path) as store:
+        chain = keep_many(store, 5)
+        hold(store, tmp_path, chain, 3)
+        before = sum(path.stat().st_size for path in (tmp_path / "kept").iterdir())
+        freed = store.purge(ALL)
+        assert freed == before - sum(path.stat().st_size for path in (tmp_path / "kept").iterdir()) > 0
+        assert (seqs(tmp_path), len(list((tmp_path / "kept").iterdir()))) == ([4, 5], 4)
+        assert (store.count(), offered(store, 2)) == (2, {(chain, 4), (chain, 5)})
+        assert store.purge(ALL) == 0
+    with opened(tmp_path) as store:
+        assert (store.place().seq, store.place().chain, store.count()) == (6, chain, 2)
+
+
+def test_the_oldest_go_first_and_no_more_than_is_asked_for(tmp_path: Path) -> None:
+    with opened(tmp_path) as store:
+        chain = keep_many(store, 6)
+        hold(store, tmp_path, chain, 5)
+        one = store.purge(1)
+        assert (seqs(tmp_path), one > 0) == ([2, 3, 4, 5, 6], True)
+        assert store.purge(0) == 0
+        assert one < store.purge(one + 1) <= 2 * one + 100, "two records, for one is not enough"
+        assert seqs(tmp_path) == [4, 5, 6]
+
+
+def test_the_last_envelope_of_a_chain_stays_and_the_chain_goes_on(tmp_path: Path) -> None:
+    with opened(tmp_path) as store:
+        first = keep_many(store, 2)
+        hold(store, tmp_path, first, 2)
+        store.settle(receipt(first, 9, "f" * 64))  # a hub has another end of it: a new chain begins
+        second = keep_many(store, 2)
+        hold(store, tmp_path, second, 2)
+        place = store.place()
+        assert store.purge(ALL) > 0
+        assert envelopes(tmp_path).keys() == {(first, 2), (second, 2)}
+        assert store.place() == place
+    with opened(tmp_path) as store:
+        assert store.place() == place
+        assert keep(store, 3).seq == 3
+
+
+@pytest.mark.parametrize(
+    ("hubs", "of_settings"),
+    [
+        ((HUB,), (HUB, OTHER_HUB)),
+        ((HUB, HUB), (HUB, OTHER_HUB)),
+        ((HUB, OTHER_HUB), (HUB,)),
+        ((HUB, OTHER_HUB), (STRANGER, OTHER_HUB)),
+    ],
+    ids=["one hub", "one hub twice", "one that the settings lost", "one whose key the settings changed"],
+)
+def test_what_fewer_than_two_hubs_of_today_hold_stays(
+    tmp_path: Path, hubs: tuple[KeySigner, ...], of_settings: tuple[KeySigner, ...]
+) -> None:
+    with opened(tmp_path) as store:
+        chain = keep_many(store, 3)
+        for at, hub in enumerate(hubs):
+            hold(store, tmp_path, chain, 3, (hub,), at)
+    with opened(tmp_path, hubs=of_settings) as store:
+        assert store.purge(ALL) == 0
+        assert (seqs(tmp_path), len(offered(store, 2))) == ([1, 2, 3], 3)
+
+
+def test_a_hub_that_the_settings_have_again_counts_again(tmp_path: Path) -> None:
+    with opened(tmp_path) as store:
+        hold(store, tmp_path, keep_many(store, 3), 3)
+    with opened(tmp_path, hubs=(HUB,)) as store:
+        assert store.waiting_count(1) == 0
+        assert store.waiting_count(2) == 3
+    with opened(tmp_path) as store:
+        assert store.waiting_count(2) == 0
+
+
+def test_a_receipt_of_a_hub_that_does_not_count_is_not_filed(tmp_path: Path) -> None:
+    with opened(tmp_path, hubs=(HUB,)) as store:
+        chain = keep(store).chain
+        assert not store.settle(receipt(chain, 1, hash_of(tmp_path, chain, 1), hub=OTHER_HUB))
+        assert (len(offered(store)), store.last_receipt()) == (1, NOTHING)
+
+
+def test_what_a_hub_holds_without_its_picture_stays(tmp_path: Path) -> None:
+    with opened(tmp_path) as store:
+        chain = keep_many(store, 3)
+        hold(store, tmp_path, chain, 3, (HUB,))
+        store.settle(receipt(chain, 3, hash_of(tmp_path, chain, 3), hub=OTHER_HUB, whole=1))
+        assert store.purge(ALL) > 0
+        assert seqs(tmp_path) == [2, 3]
+
+
+def test_where_three_receipts_are_asked_for_two_are_not_enough(tmp_path: Path) -> None:
+    with opened(tmp_path, receipts=3) as store:
+        hold(store, tmp_path, keep_many(store, 3), 3)
+        assert store.purge(ALL) == 0
+
+
+def purged(folder: Path) -> tuple[str, dict[int, str]]:
+    """A card on which three of five records were purged: its chain, and the hashes of all."""
+    with opened(folder) as store:
+        chain = keep_many(store, 5)
+        hashes = {seq: hash_of(folder, chain, seq) for seq in range(6)}
+        hold(store, folder, chain, 3)
+        store.purge(ALL)
+    return chain, hashes
+
+
+@pytest.mark.parametrize("is_built_again", [False, True])
+def test_a_receipt_for_what_was_purged_is_believed_and_settles_nothing_else(
+    tmp_path: Path, is_built_again: bool
+) -> None:
+    chain, hashes = purged(tmp_path)
+    if is_built_again:
+        (tmp_path / "index.db").unlink()
+    with opened(tmp_path) as store:
+        place = store.place()
+        assert (place.chain == chain) is not is_built_again
+        for seq in (0, 1, 2, 3):
+            assert store.settle(receipt(chain, seq, hashes[seq], whole=seq, at=10 + seq))
+            assert {(chain, 4), (chain, 5)} == offered(store)
+        assert store.place() == place
+        assert store.settle(receipt(chain, 4, hashes[4], whole=4, at=20))
+        assert {(chain, 5)} == offered(store)
+
+
+def test_another_hash_for_the_last_one_purged_is_a_fork_and_a_new_chain_begins(tmp_path: Path) -> None:
+    chain, _ = purged(tmp_path)
+    with opened(tmp_path) as store:
+        assert not store.settle(receipt(chain, 3, "f" * 64, at=10))
+        assert store.place().chain != chain
+        assert {(chain, 4), (chain, 5)} == offered(store, 2)
+
+
+def test_a_hub_restored_from_before_the_purge_is_offered_what_the_card_still_has(tmp_path: Path) -> None:
+    told: list[tuple[object, dict[str, object]]] = []
+    with opened(tmp_path, log=lambda event, **facts: told.append((event, facts))) as store:
+        chain = keep_many(store, 5)
+        hold(store, tmp_path, chain, 4)
+        hashes = {seq: hash_of(tmp_path, chain, seq) for seq in range(6)}
+        store.purge(1)
+        assert store.settle(receipt(chain, 0, NOTHING, at=2))
+        assert offered(store, 2) == {(chain, seq) for seq in (2, 3, 4, 5)}
+        assert store.settle(receipt(chain, 1, hashes[1], whole=1, at=3))
+        assert store.purge(ALL) == 0, "one hub has lost what is left"
+        assert store.settle(receipt(chain, 4, hashes[4], whole=4, at=4))
+        assert store.purge(ALL) > 0
+    assert told == [(Event.HUB_RESTORED, {"hub": "hub-a", "seq": 0, "before": 4})]
+
+
+def lose(_folder: Path) -> None:
+    """Nothing happens between two lives."""
+
+
+def without_envelope(folder: Path) -> None:
+    (path,) = (folder / "kept").glob("*-1.envelope")
+    path.unlink()
+
+
+def without_envelope_and_picture(folder: Path) -> None:
+    (path,) = (folder / "kept").glob("*-1.envelope")
+    envelope = envelopes(folder)[path.stem.partition("-")[0], 1].statement
+    path.unlink()
+    (folder / "kept" / f"{envelope.pictures[0].sha256}.picture").unlink()
+
+
+@pytest.mark.parametrize("cut", [lose, without_envelope, without_envelope_and_picture])
+@pytest.mark.parametrize("is_lost", [False, True], ids=["index", "no index"])
+def test_a_purge_that_a_power_cut_ended_is_ended_at_the_next_start(
+    tmp_path: Path, cut: Callable[[Path], None], is_lost: bool
+) -> None:
+    with opened(tmp_path) as store:
+        chain = keep_many(store, 3)
+        hold(store, tmp_path, chain, 3)
+        place = store.place()
+    left = [1, 2, 3] if cut is lose else [2, 3]
+    cut(tmp_path)
+    if is_lost:
+        (tmp_path / "index.db").unlink()
+    told: list[str] = []
+    with opened(tmp_path, told.append) as store:
+        assert [kept.seq for kept in store.waiting(9)] == seqs(tmp_path) == left
+        assert is_lost or store.place() == place
+        assert is_lost or len(list((tmp_path / "kept").glob("*.picture"))) == len(left)
+    assert [what for what in told if "was whole but not in the index" not in what] == []
+
+
+def test_an_envelope_that_is_lost_and_was_not_receipted_is_missed(tmp_path: Path) -> None:
+    with opened(tmp_path) as store:
+        chain = keep_many(store, 3)
+        hold(store, tmp_path, chain, 3, (HUB,))
+    without_envelope(tmp_path)
+    with opened(tmp_path) as store:
+        (first, *_) = store.waiting(2)
+        assert (first.seq, store.read(first), store.count()) == (1, None, 3)
+
+
+def test_a_file_that_cannot_be_removed_is_told_and_nothing_else_is_lost(tmp_path: Path) -> None:
+    with opened(tmp_path) as store:
+        chain = keep_many(store, 4)
+        hold(store, tmp_path, chain, 3)
+        picture = envelopes(tmp_path)[chain, 2].statement.pictures[0]
+        path = tmp_path / "kept" / f"{picture.sha256}.picture"
+        path.unlink()
+        path.mkdir()
+        with pytest.raises(CardError, match="3 receipted records could not be purged"):
+            store.purge(ALL)
+        assert keep(store, 5).seq == 5, "capture goes on"
+    told: list[str] = []
+    with opened(tmp_path, told.append) as store:
+        assert offered(store) == {(chain, 4), (chain, 5)}
+    assert told[0].startswith("what was being purged cannot be removed and was left alone: ")
+    path.rmdir()
+    with opened(tmp_path) as store:
+        assert (store.count(), seqs(tmp_path)) == (2, [4, 5])
+
+
+STEPS = st.one_of(
+    st.sampled_from(["keep", "purge", "restart", "lose the index"]),
+    st.tuples(st.integers(0, 1), st.integers(0, 8), st.integers(0, 8), st.integers(1, 6)),
+)
+
+
+@settings(max_examples=60)
+@given(history=st.lists(STEPS, max_size=16), room=st.sampled_from((1, 3000, ALL)))
+def test_a_card_that_is_always_full_purges_what_may_go_and_nothing_else(history: list[Step], room: int) -> None:
+    """Hubs come and are restored, and are heard out of order."""
+    with TemporaryDirectory() as folder:
+        World(Path(folder), room).live(history)
+
+
+class World:
+    """A card and two hubs, and beside it what may be purged as the rules say it, worked out from all that was said."""
+
+    def __init__(self, folder: Path, room: int) -> None:
+        self.folder = folder
+        self.room = room
+        self.hashes: dict[tuple[str, int], str] = {}
+        self.gone: set[tuple[str, int]] = set()
+        self.said: dict[tuple[int, str], tuple[int, int, int]] = {}
+
+    def live(self, history: list[Step]) -> None:
+        lives: list[list[Step]] = [[]]
+        for step in history:
+            lives[-1].append(step)
+            if step in ("restart", "lose the index"):
+                lives.append([])
+        for life in lives:
+            with opened(self.folder) as store:
+                for step in life:
+                    self.take(store, step)
+                place = store.place()
+                held = {where for where in self.hashes if where not in self.gone}
+                assert envelopes(self.folder).keys() == held, "all that is there is whole, and nothing else is"
+            if life and life[-1] == "lose the index":
+                (self.folder / "index.db").unlink()
+                self.said.clear()
+            else:
+                with opened(self.folder) as store:
+                    assert store.place() == place
+
+    def take(self, store: Store, step: Step) -> None:
+        chain = store.place().chain
+        if step == "keep":
+            place = keep(store, len(self.hashes) + 1)
+            self.hashes[place.chain, place.seq] = store.place().prev
+        elif step == "purge":
+            self.purge(store)
+        elif isinstance(step, tuple):
+            hub, seq, whole, at = step
+            seq = min(seq, store.place().seq - 1)
+            hash_ = self.hashes[chain, seq] if seq else NOTHING
+            assert store.settle(receipt(chain, seq, hash_, hub=HUBS[hub], whole=whole, at=at))
+            last_at, last_seq, last_whole = self.said.get((hub, chain), (0, 0, 0))
+            if at > last_at:
+                self.said[hub, chain] = at, seq, min(whole, seq)
+            elif at == last_at:
+                self.said[hub, chain] = at, max(seq, last_seq), max(min(whole, seq), last_whole)
+
+    def purge(self, store: Store) -> None:
+        lasts = {chain: max(seq for each, seq in self.hashes if each == chain) for chain, _ in self.hashes}
+        may_go = {
+            (chain, seq)
+            for chain, seq in self.hashes
+            if seq < lasts[chain] and all(self.said.get((hub, chain), (0, 0, 0))[2] >= seq for hub in (0, 1))
+        }
+        before = envelopes(self.folder).keys()
+        freed = store.purge(self.room)
+        went = before - envelopes(self.folder).keys()
+        assert went <= may_go
+        assert went == may_go - self.gone or freed >= self.room, "as much as is asked for goes, if it may"
+        self.gone |= went
+        settled = {
+            (chain, seq)
+            for chain, seq in before - went
+            if all(self.said.get((hub, chain), (0, 0, 0))[1] >= seq for hub in (0, 1))
+        }
+        assert offered(store, 2) == before - went - settled
+
+
+# Receipts out of order
+
+
+@pytest.mark.parametrize("order", range(6))
+def test_whatever_the_order_in_which_receipts_come_the_youngest_says_what_is_held(tmp_path: Path, order: int) -> None:
+    with opened(tmp_path) as store:
+        chain = keep_many(store, 4)
+        said = [
+            receipt(chain, seq, hash_of(tmp_path, chain, seq), whole=seq, at=at) for at, seq in ((1, 4), (2, 1), (3, 2))
+        ]
+        random.Random(order).shuffle(said)
+        for each in [*said, *said]:
+            assert store.settle(each)
+        assert offered(store) == {(chain, 3), (chain, 4)}
+
+
+def test_an_extra_that_a_restored_hub_does_not_name_any_more_waits_again(tmp_path: Path) -> None:
+    with opened(tmp_path) as store:
+        chain = keep_many(store, 5)
+        extras = tuple(Extra(hash_of(tmp_path, chain, seq), seq) for seq in (3, 4, 5))
+        assert store.settle(receipt(chain, 1, hash_of(tmp_path, chain, 1), extras=extras, at=2))
+        assert offered(store) == {(chain, 2)}
+        assert store.settle(receipt(chain, 1, hash_of(tmp_path, chain, 1), extras=extras[:1], at=3))
+        assert offered(store) == {(chain, seq) for seq in (2, 4, 5)}
+
+
+def test_an_extra_that_a_full_receipt_has_no_room_for_stays_receipted(tmp_path: Path) -> None:
+    with opened(tmp_path) as store:
+        chain = keep_many(store, 5)
+        hashes = {seq: hash_of(tmp_path, chain, seq) for seq in range(1, 6)}
+        elsewhere = tuple(Extra("e" * 64, seq) for seq in range(100, 100 + EXTRAS_MAX))
+        assert store.settle(receipt(chain, 1, hashes[1], extras=(Extra(hashes[3], 3), Extra(hashes[5], 5)), at=2))
+        assert store.settle(receipt(chain, 1, hashes[1], extras=elsewhere, at=3))
+        assert offered(store) == {(chain, 2), (chain, 4)}
+        assert store.settle(receipt(chain, 2, hashes[2], extras=elsewhere, at=4))
+        assert offered(store) == {(chain, 3), (chain, 4)}, "what comes after all that is held is not held"
+
+
+# Room
+
+
+def test_what_may_be_purged_is_when_a_record_needs_the_room_and_not_before(tmp_path: Path) -> None:
+    photograph = bytes(1_000_000)
+    with opened(tmp_path, size=ROOM_BYTES_MIN + 6_000_000) as store:
+        for number in range(1, 5):
+            keep(store, number, content=photograph)
+        chain = store.place().chain
+        hold(store, tmp_path, chain, 3, photograph=photograph)
+        assert keep(store, 5, content=photograph).seq == 5
+        assert store.count() == 5, "there was room"
+        assert keep(store, 6, content=photograph).seq == 6
+        assert sorted(seq for _, seq in envelopes(tmp_path, photograph)) == [4, 5, 6]
+
+
+def test_a_full_card_keeps_nothing_more_and_drops_nothing_that_is_not_receipted(tmp_path: Path) -> None:
+    photograph = bytes(1_000_000)
+    with opened(tmp_path, size=ROOM_BYTES_MIN + 4_500_000) as store:
+        chain = store.place().chain
+        for number in range(1, 4):
+            keep(store, number, content=photograph)
+        hold(store, tmp_path, chain, 3, (HUB,), photograph=photograph)
+        keep(store, 4, content=photograph)
+        for _ in range(3):
+            with pytest.raises(CardError, match="bytes too few are free, and nothing more may be purged"):
+                keep(store, 5, content=photograph)
+        assert (store.count(), len(offered(store, 2))) == (4, 4)
+        hold(store, tmp_path, chain, 3, (OTHER_HUB,), photograph=photograph)
+        assert keep(store, 5, content=photograph).seq == 5, "now there is room"
+    with opened(tmp_path, size=0) as store:
+        assert len(offered(store, 2)) == 2, "a full card starts, and what waits on it is offered"
+        assert store.settle(receipt(chain, 4, envelopes(tmp_path, photograph)[chain, 4].hash, whole=4, at=3))

@@ -1,0 +1,57 @@
+"""The import as a program: `testigo-hub import`, on a hub that has never run, has run, and is running."""
+
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.hub.some_stick import SomeStick
+from tests.hub.some_unit import SomeUnit, some_payload
+from tests.hub.test_program import SECONDS, await_event, folder, hub, hub_running, unit
+
+__all__ = ["folder", "unit"]
+
+PICTURE = b"a sealed picture"
+
+
+@pytest.fixture
+def stick(tmp_path: Path, unit: SomeUnit) -> SomeStick:
+    """A stick with two records of the unit, and a picture."""
+    made = SomeStick(tmp_path / "stick")
+    made.export(unit, [unit.press(some_payload(1), pictures=[PICTURE]), unit.press(some_payload(2))], [PICTURE])
+    return made
+
+
+def imports(folder: Path, stick: SomeStick, *options: str) -> tuple[int, str, str]:
+    return hub(folder, "import", str(stick.folder), *options, "--settings", str(folder / "hub.toml"))
+
+
+def test_a_hub_that_has_never_run_can_look_and_then_import(folder: Path, stick: SomeStick) -> None:
+    code, said, _ = imports(folder, stick, "--dry-run")
+    assert (code, said) == (0, "unit-1: will import 2 records, 1 picture\n")
+    assert not (folder / "ledger.sqlite").exists()
+    assert not (folder / "pictures").exists()
+    code, said, _ = imports(folder, stick)
+    assert (code, said) == (0, "unit-1: imported 2 records, 1 picture\n")
+    code, said, _ = imports(folder, stick, "--dry-run")
+    assert said.splitlines()[0] == "unit-1: will import nothing"
+
+
+def test_beside_a_running_hub_it_only_looks_and_says_what_to_do(folder: Path, stick: SomeStick) -> None:
+    with hub_running(folder, 1) as running:
+        await_event(running, "started")
+        code, said, complaint = imports(folder, stick)
+        assert (code, said) == (2, "")
+        assert "the hub is running and has it open: stop it first" in complaint
+        assert "Traceback" not in complaint
+        assert imports(folder, stick, "--dry-run")[:2] == (0, "unit-1: will import 2 records, 1 picture\n")
+        running.send_signal(signal.SIGTERM)
+        assert running.wait(SECONDS) == 0
+    assert imports(folder, stick)[:2] == (0, "unit-1: imported 2 records, 1 picture\n")
+
+
+def test_a_folder_without_a_bundle_is_told_in_one_sentence(folder: Path, stick: SomeStick) -> None:
+    for options in ((), ("--dry-run",)):
+        code, said, complaint = imports(folder, SomeStick(folder), *options)
+        assert (code, said) == (2, "")
+        assert complaint.startswith(f"testigo-hub: stick {folder}: no folder testigo on it")

@@ -1,0 +1,81 @@
+"""Pictures lost: files that went from the hub's disk, or rotted there, are named and asked for again."""
+
+import pytest
+
+from hub.check import check
+from hub.log import Event
+from hub.pictures import Pictures
+from tests.hub.conftest import HubHere
+from tests.hub.some_unit import SomeUnit, some_payload
+from wire.envelope import Sealed
+from wire.errors import OurFault
+
+PICTURES = [b"%d" % number * 50_000 for number in range(3)]
+NAMES = [Sealed.of(picture).sha256 for picture in PICTURES]
+
+
+def full_hub(hub: HubHere) -> SomeUnit:
+    unit = hub.unit()
+    presses = [unit.press(some_payload(n), pictures=[each]) for n, each in enumerate(PICTURES)]
+    assert hub.answer(*presses, *(chunk for each in PICTURES for chunk in unit.chunks(each))).whole == 3
+    return unit
+
+
+def lost(hub: HubHere) -> list[tuple[str, str]]:
+    return [(facts["unit"], facts["sha256"]) for event, facts in hub.events if event is Event.PICTURE_LOST]
+
+
+@pytest.mark.parametrize("how", ["deleted", "shorter", "empty"])
+def test_a_picture_that_is_gone_or_shorter_is_asked_for_again_from_the_next_start_on(hub: HubHere, how: str) -> None:
+    unit = full_hub(hub)
+    file = hub.folder / "pictures" / NAMES[1]
+    if how == "deleted":
+        file.unlink()
+    else:
+        file.write_bytes(b"" if how == "empty" else PICTURES[1][:-1])
+    hub.clock += 1
+    hub.restart()
+    assert lost(hub) == [(unit.name, NAMES[1])]
+    receipt = hub.answer(unit.holding())
+    assert (receipt.seq, receipt.whole, [each.sha256 for each in receipt.missing]) == (3, 1, [NAMES[1]])
+    assert receipt.at == hub.clock
+    assert hub.answer(*unit.chunks(PICTURES[1])).whole == 3
+    assert file.read_bytes() == PICTURES[1]
+    hub.restart()
+    assert len(lost(hub)) == 1
+
+
+def test_a_picture_that_rotted_is_found_by_the_check_and_asked_for_again(hub: HubHere) -> None:
+    unit = full_hub(hub)
+    file = hub.folder / "pictures" / NAMES[0]
+    file.write_bytes(b"x" + PICTURES[0][1:])
+    hub.restart()
+    assert lost(hub) == []
+    assert check(hub.ledger, Pictures(hub.folder / "pictures"), hub.log) == (2, 1)
+    assert lost(hub) == [(unit.name, NAMES[0])]
+    assert hub.answer(unit.holding()).whole == 0
+    assert hub.answer(*unit.chunks(PICTURES[0])).whole == 3
+    assert check(hub.ledger, Pictures(hub.folder / "pictures"), hub.log) == (3, 0)
+
+
+def test_a_disk_that_is_not_mounted_is_not_taken_for_lost_pictures(hub: HubHere) -> None:
+    full_hub(hub)
+    (hub.folder / "pictures").rename(hub.folder / "elsewhere")
+    hub.stop()
+    with pytest.raises(OurFault, match="expected 3, found none: mount the disk"):
+        hub.start()
+    (hub.folder / "pictures").rmdir()
+    (hub.folder / "elsewhere").rename(hub.folder / "pictures")
+    hub.restart()
+    assert lost(hub) == []
+
+
+def test_of_one_picture_of_two_units_both_are_asked(hub: HubHere) -> None:
+    one, two = hub.unit("unit-1"), hub.unit("unit-2")
+    for unit in (one, two):
+        hub.take(unit.press(some_payload(), pictures=[PICTURES[0]]), *unit.chunks(PICTURES[0]))
+    hub.take(one.press(some_payload(1), pictures=[PICTURES[1]]), *one.chunks(PICTURES[1]))
+    (hub.folder / "pictures" / NAMES[0]).unlink()
+    hub.restart()
+    assert [hub.answer(unit.holding()).whole for unit in (one, two)] == [0, 0]
+    assert [hub.answer(*unit.chunks(PICTURES[0])).whole for unit in (one, two)] == [2, 1]

@@ -1,0 +1,284 @@
+"""The import of a stick: what is whole is taken and answered on the stick, and nothing is believed for being there."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from hub.stick import Import
+from tests.hub.conftest import HubHere
+from tests.hub.some_stick import SomeStick
+from tests.hub.some_unit import DEPLOYMENT, SomeUnit, some_opener, some_payload
+from wire import note
+from wire.envelope import CHUNK_BYTES
+from wire.errors import OurFault
+from wire.receipt import Receipt, Refused
+
+PICTURES = (b"a sealed picture" * 8_000, b"another")
+"""One of several chunks, and one of one."""
+
+
+@pytest.fixture
+def stick(tmp_path: Path) -> SomeStick:
+    folder = tmp_path / "stick"
+    folder.mkdir()
+    return SomeStick(folder)
+
+
+def would(hub: HubHere, stick: SomeStick) -> list[str]:
+    return list(Import(DEPLOYMENT, hub.ledger, hub.intake.examiner, hub.units).run(stick.folder))
+
+
+def imported(hub: HubHere, stick: SomeStick) -> list[str]:
+    return list(Import(DEPLOYMENT, hub.ledger, hub.intake.examiner, hub.units, hub.intake).run(stick.folder))
+
+
+def receipt_on(hub: HubHere, stick: SomeStick, unit: SomeUnit) -> Receipt:
+    trusted = {hub.name: hub.keys.signer.verifier}
+    return note.read(stick.answers(unit)["receipt"], Receipt, trusted).statement
+
+
+def test_a_stick_is_taken_whole_and_answered_with_a_receipt(hub: HubHere, stick: SomeStick) -> None:
+    unit = hub.unit()
+    records = [unit.press(some_payload(1), pictures=PICTURES), unit.press(some_payload(2))]
+    stick.export(unit, records, PICTURES)
+    assert would(hub, stick) == ["unit-1: will import 2 records, 2 pictures"]
+    assert stick.answers(unit) == {}
+    assert imported(hub, stick) == ["unit-1: imported 2 records, 2 pictures"]
+    assert len(hub.ledger.readings()) == 2
+    receipt = receipt_on(hub, stick, unit)
+    assert (receipt.seq, receipt.hash, receipt.whole, receipt.missing) == (2, records[1].hash, 2, ())
+
+
+def test_importing_twice_changes_nothing(hub: HubHere, stick: SomeStick) -> None:
+    unit = hub.unit()
+    stick.export(unit, [unit.press(some_payload(), pictures=PICTURES)], PICTURES)
+    imported(hub, stick)
+    before, counted = stick.everything(), hub.count()
+    hub.clock += 60
+    again = ["unit-1: {} nothing", "unit-1: {} 2 pictures: held already", "unit-1: {} 1 record: held already"]
+    words = ("imported", "skipped", "skipped")
+    assert imported(hub, stick) == [line.format(word) for line, word in zip(again, words, strict=True)]
+    words = ("will import", "will skip", "will skip")
+    assert would(hub, stick) == [line.format(word) for line, word in zip(again, words, strict=True)]
+    assert stick.everything() == before
+    assert hub.count() == counted
+
+
+def test_a_dry_run_changes_nothing(hub: HubHere, stick: SomeStick) -> None:
+    unit = hub.unit()
+    stick.export(unit, [unit.press(some_payload(), pictures=PICTURES)], PICTURES)
+    before = stick.everything()
+    would(hub, stick)
+    assert stick.everything() == before
+    assert hub.ledger.readings() == []
+    assert list((hub.folder / "pictures").iterdir()) == []
+
+
+def test_the_chunks_that_came_over_the_air_and_the_picture_on_the_stick_are_one(hub: HubHere, stick: SomeStick) -> None:
+    unit = hub.unit()
+    record = unit.press(some_payload(), pictures=PICTURES[:1])
+    hub.take(record, *unit.chunks(PICTURES[0])[:1])
+    stick.export(unit, [record], PICTURES[:1])
+    assert len(PICTURES[0]) > CHUNK_BYTES
+    assert imported(hub, stick) == ["unit-1: imported 1 picture", "unit-1: skipped 1 record: held already"]
+    assert receipt_on(hub, stick, unit).whole == 1
+
+
+def test_a_missing_picture_is_named_and_asked_for(hub: HubHere, stick: SomeStick) -> None:
+    unit = hub.unit()
+    stick.export(unit, [unit.press(some_payload(), pictures=PICTURES)], PICTURES[:1])
+    missing = unit.chunks(PICTURES[1])[0].sha256
+    for lines in (would(hub, stick), imported(hub, stick)):
+        assert lines[1:] == [f"unit-1: missing picture {missing} of record 1"]
+    receipt = receipt_on(hub, stick, unit)
+    assert (receipt.seq, receipt.whole, [each.sha256 for each in receipt.missing]) == (1, 0, [missing])
+
+
+def test_what_a_manifest_names_and_is_not_there_is_told(hub: HubHere, stick: SomeStick) -> None:
+    unit = hub.unit()
+    records = [unit.press(some_payload(mesa)) for mesa in range(3)]
+    stick.export(unit, records)
+    (stick.of(unit) / f"{records[1].sha256}.envelope").unlink()
+    lines = imported(hub, stick)
+    assert lines[0] == "unit-1: imported 2 records"
+    assert lines[1].startswith("unit-1: missing 1 record that its manifests name")
+    assert [extra.seq for extra in receipt_on(hub, stick, unit).extras] == [3]
+
+
+def test_what_is_whole_on_a_stick_that_was_pulled_too_early_counts(hub: HubHere, stick: SomeStick) -> None:
+    unit = hub.unit()
+    whole, half = unit.press(some_payload(1)), unit.press(some_payload(2))
+    stick.leave(unit, whole.content, "envelope")
+    (stick.of(unit) / f"{half.sha256}.envelope").write_bytes(half.content[:1000])
+    (stick.of(unit) / f"{'0' * 64}.picture.part").write_bytes(b"half")
+    lines = imported(hub, stick)
+    assert lines[0] == "unit-1: imported 1 record"
+    assert [line.partition(": half-written")[0] for line in lines[1:]] == [
+        "unit-1: skipped 1 file",
+        "unit-1: skipped 1 record",
+    ]
+    assert receipt_on(hub, stick, unit).seq == 1
+
+
+@pytest.mark.parametrize(
+    ("faulty", "why"),
+    [
+        (lambda unit, _: unit.press(some_payload()).content[:-1], "malformed"),
+        (lambda *_: b"rubbish", "malformed"),
+        (lambda *_: (3).to_bytes(4, "big") + b"a\nb", "malformed"),
+        (lambda _, other: other.press(some_payload()).content, "wrong-topic"),
+        (lambda unit, _: unit.publish(unit.record(), deployment="another").content, "wrong-topic"),
+    ],
+    ids=["cut", "rubbish", "no note", "of another unit", "of another deployment"],
+)
+def test_what_the_intake_refuses_is_refused_on_the_stick_with_its_reason(
+    hub: HubHere, stick: SomeStick, faulty: Callable[[SomeUnit, SomeUnit], bytes], why: str
+) -> None:
+    unit, other = hub.unit(), hub.unit("unit-2")
+    file = stick.leave(unit, faulty(unit, other), "envelope")
+    for lines in (would(hub, stick), imported(hub, stick)):
+        assert lines[1].partition(": ")[2].partition(" 1 record: ")[2].startswith(f"{why}: ")
+    trusted = {hub.name: hub.keys.signer.verifier}
+    refused = note.read(stick.answers(unit)["refused"], Refused, trusted).statement
+    assert (refused.publication, refused.unit, refused.why) == (file.stem, "unit-1", why)
+
+
+def test_a_fork_on_a_stick_is_told_and_kept_as_evidence(hub: HubHere, stick: SomeStick) -> None:
+    unit = hub.unit()
+    hub.take(unit.press(some_payload(1)))
+    unit.seq, unit.prev = 0, "0" * 64
+    stick.export(unit, [unit.press(some_payload(2))])
+    assert would(hub, stick)[1].startswith("unit-1: will skip 1 record: fork: ")
+    assert imported(hub, stick)[1].startswith("unit-1: skipped 1 record: fork: ")
+    assert len(hub.ledger.strays()) == 1
+
+
+def test_what_this_hub_cannot_open_is_held_with_its_pictures_and_told(hub: HubHere, stick: SomeStick) -> None:
+    unit = hub.unit()
+    unit.recipients = [some_opener("another").recipient, hub.escrow.recipient]
+    stick.export(unit, [unit.press(some_payload(), pictures=PICTURES)], PICTURES)
+    assert would(hub, stick)[1].startswith("unit-1: will skip 1 record: not-for-us: ")
+    lines = imported(hub, stick)
+    assert lines[0] == "unit-1: imported 2 pictures"
+    assert lines[1].startswith("unit-1: skipped 1 record: not-for-us: ")
+    assert receipt_on(hub, stick, unit).whole == 1
+
+
+def test_a_unit_that_is_not_enrolled_is_named_and_nothing_of_it_is_taken(hub: HubHere, stick: SomeStick) -> None:
+    stranger, unit = hub.unit("stranger", enrolled=False), hub.unit()
+    stick.export(stranger, [stranger.press(some_payload(1))])
+    stick.export(unit, [unit.press(some_payload(2))])
+    lines = imported(hub, stick)
+    assert lines[0].startswith("stranger: skipped all: it is not in the register")
+    assert lines[1] == "unit-1: imported 1 record"
+    assert stick.answers(stranger) == {}
+    hub.units["stranger"] = stranger.signer.verifier
+    assert imported(hub, stick)[0] == "stranger: imported 1 record"
+
+
+def test_a_manifest_by_somebody_else_is_told_and_what_it_names_is_taken_for_itself(
+    hub: HubHere, stick: SomeStick
+) -> None:
+    unit, thief = hub.unit(), hub.unit(enrolled=False)
+    record = unit.press(some_payload())
+    stick.leave(unit, record.content, "envelope")
+    stick.export(thief, [record])
+    lines = imported(hub, stick)
+    assert lines[0] == "unit-1: imported 1 record"
+    assert lines[1].startswith("unit-1: skipped 1 manifest: unknown-signer: signed by unit-1 with key ")
+
+
+def test_a_stick_of_another_deployment_is_named_and_left_alone(hub: HubHere, stick: SomeStick) -> None:
+    unit = hub.unit()
+    unit.deployment = "last-year"
+    stick.export(unit, [unit.press(some_payload())])
+    before = stick.everything()
+    with pytest.raises(OurFault, match=f"expected bundles of {DEPLOYMENT}, found last-year"):
+        imported(hub, stick)
+    assert stick.everything() == before
+
+
+def test_a_folder_that_is_no_stick_is_told_so(hub: HubHere, stick: SomeStick) -> None:
+    with pytest.raises(OurFault, match="no folder testigo on it"):
+        would(hub, stick)
+    with pytest.raises(OurFault, match="No such file or directory: see that it is mounted"):
+        list(Import(DEPLOYMENT, hub.ledger, hub.intake.examiner, {}).run(stick.folder / "nothing"))
+
+
+def test_thousands_refused_for_one_reason_are_one_line_that_no_terminal_obeys(hub: HubHere, stick: SomeStick) -> None:
+    unit = hub.unit()
+    for number in range(300):
+        stick.leave(unit, number.to_bytes(2, "big"), "envelope")
+    signed = unit.sign(b'testigo/envelope/1\n{"\x1b[2J":0}\n')
+    stick.leave(unit, len(signed).to_bytes(4, "big") + signed + b"sealed", "envelope")
+    lines = imported(hub, stick)
+    assert len(lines) == 2
+    assert lines[1].startswith("unit-1: skipped 301 records: malformed: ")
+    assert all(line.isprintable() for line in lines + would(hub, stick))
+
+
+def test_several_units_on_one_stick_are_each_taken_and_each_answered(hub: HubHere, stick: SomeStick) -> None:
+    units = [hub.unit(f"unit-{number}") for number in range(3)]
+    for number, unit in enumerate(units):
+        stick.export(unit, [unit.press(some_payload(number))])
+    assert imported(hub, stick) == [f"unit-{number}: imported 1 record" for number in range(3)]
+    for unit in units:
+        receipt = receipt_on(hub, stick, unit)
+        assert (receipt.unit, receipt.seq) == (unit.name, 1)
+
+
+def test_links_pipes_folders_and_endless_files_are_passed_over(hub: HubHere, stick: SomeStick, tmp_path: Path) -> None:
+    unit = hub.unit()
+    records = [unit.press(some_payload(mesa)) for mesa in range(5)]
+    own = stick.of(unit)
+    secret = tmp_path / "secret"
+    secret.write_bytes(records[0].content)
+    (own / f"{records[0].sha256}.envelope").symlink_to(secret)
+    os.mkfifo(own / f"{records[1].sha256}.envelope")
+    (own / f"{records[2].sha256}.envelope").mkdir()
+    with (own / f"{records[3].sha256}.envelope").open("wb") as file:
+        file.truncate(1 << 40)
+    stick.leave(unit, records[4].content, "envelope")
+    os.mkfifo(own / f"{hub.name}-{'c' * 32}.receipt")
+    (own / "\udcff\udcfe.envelope").write_bytes(b"")
+    (stick.folder / "testigo" / DEPLOYMENT / "unit-9").symlink_to(tmp_path)
+    lines = imported(hub, stick)
+    assert lines[0] == "unit-1: imported 1 record"
+    assert lines[1].startswith("unit-1: skipped 4 records: half-written, or changed since")
+    assert receipt_on(hub, stick, unit).extras[0].seq == 5
+
+
+def test_a_link_in_place_of_the_units_folder_is_not_followed(hub: HubHere, stick: SomeStick, tmp_path: Path) -> None:
+    unit = hub.unit()
+    own = stick.of(unit)
+    own.rmdir()
+    (tmp_path / "elsewhere").mkdir()
+    own.symlink_to(tmp_path / "elsewhere")
+    assert imported(hub, stick) == []
+
+
+def test_a_stick_that_cannot_be_written_is_imported_and_the_missing_receipts_are_told(
+    hub: HubHere, stick: SomeStick
+) -> None:
+    """Root may write everywhere, so a folder stands where the receipt should."""
+    unit = hub.unit()
+    stick.export(unit, [unit.press(some_payload())])
+    (stick.of(unit) / f"{hub.name}-{unit.chain}.receipt").mkdir()
+    lines = Import(DEPLOYMENT, hub.ledger, hub.intake.examiner, hub.units, hub.intake).run(stick.folder)
+    assert next(lines) == "unit-1: imported 1 record"
+    with pytest.raises(OurFault, match="was imported, but the receipts could not be written"):
+        next(lines)
+    assert len(hub.ledger.readings()) == 1
+
+
+def test_wrong_chunks_that_came_before_do_not_keep_the_picture_out_for_ever(hub: HubHere, stick: SomeStick) -> None:
+    unit = hub.unit()
+    record = unit.press(some_payload(), pictures=PICTURES[:1])
+    wrong = unit.chunks(bytes(len(PICTURES[0])))[0].content
+    hub.take(record)
+    hub.intake.take([(unit.chunks(PICTURES[0])[0].topic, wrong)])
+    stick.export(unit, [record], PICTURES[:1])
+    assert imported(hub, stick)[1].startswith("unit-1: skipped 1 picture: chunks that had come before")
+    assert imported(hub, stick)[0] == "unit-1: imported 1 picture"

@@ -1,0 +1,115 @@
+"""The hunt: nights in which everything goes wrong and nothing is lost, and breakages that it must see."""
+
+import contextlib
+from collections.abc import Iterator
+from itertools import count as from_one
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import device.room
+import sim.hunt
+from device.keeper import Keeper
+from device.store import Store
+from hub.ledger import Ledger
+from sim.__main__ import main
+from sim.hunt import hunt, hunt_many, report
+
+# Who is killed closes no files.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::pytest.PytestUnraisableExceptionWarning", "ignore:unclosed:ResourceWarning"
+)
+
+HOURS = 0.3
+SEEDS_MAX = 5
+"""How many nights a breakage may go unseen."""
+
+NIGHTS = 1_000
+
+
+def test_nights_lose_nothing_and_tell_nothing_and_the_same_seed_is_the_same_night() -> None:
+    nights = [hunt(seed, HOURS) for seed in (11, 12, 11)]
+    for night in nights:
+        assert not night.broken, report(night)
+        assert night.tally["record"] >= 5
+    assert nights[0].digest == nights[2].digest != nights[1].digest
+    assert nights[0].tally == nights[2].tally
+
+
+def test_a_night_that_fails_says_what_broke_and_how_to_see_it_again(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setattr(sim.hunt, "hunt_many", lambda seeds, hours, *_: [hunt(seed, hours) for seed in seeds])
+    break_keeping(monkeypatch)
+    assert main(["hunt", "--seed", "15", "--hours", "0.3", "--folder", str(tmp_path)]) == 1
+    said = capsys.readouterr()
+    assert "seed 15: what is announced as kept is on the card, whole" in said.err
+    assert "replay: testigo-sim hunt --seed 15 --hours 0.3" in said.err
+    assert "1 failures" in said.out
+    assert list(tmp_path.iterdir()) == []
+
+
+def break_keeping(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A unit that says kept, and has not kept."""
+    monkeypatch.setattr(Keeper, "keep", lambda self, *_: self.store.place())
+
+
+def break_commits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hub that answers before it commits, and now and then does not come to that."""
+    turn = from_one(1)
+
+    @contextlib.contextmanager
+    def transaction(self: Ledger) -> Iterator[None]:
+        with self._database.atomic() as under_way:
+            yield
+            if next(turn) % 7 == 0:
+                under_way.rollback()
+
+    monkeypatch.setattr(Ledger, "transaction", transaction)
+
+
+def break_purging(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A card that purges what one hub has, as soon as it has it."""
+    opened = Store.__init__
+
+    def open_careless(self: Store, *arguments: Any, **named: Any) -> None:
+        opened(self, *arguments, **named)
+        self._purge_receipts = 1
+
+    monkeypatch.setattr(Store, "__init__", open_careless)
+    monkeypatch.setattr(device.room, "ROOM_BYTES", 1 << 60)
+
+
+def break_settling(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A card that forgets the receipts that it has filed."""
+    monkeypatch.setattr(Store, "_file", lambda *_: None)
+    monkeypatch.setattr(sim.hunt, "QUIET_HOURS_MAX", 1)
+
+
+def break_the_lamp(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A unit whose link lamp is off while something waits."""
+    monkeypatch.setattr(Store, "waiting_count", lambda *_: 0)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "promise"),
+    [
+        (break_keeping, "what is announced as kept is on the card"),
+        (break_commits, "what is receipted is on the hub's disk"),
+        (break_purging, "only what enough hubs have receipted whole is purged"),
+        (break_settling, "all is receipted in the end"),
+        (break_the_lamp, "the link lamp is off only when all is receipted"),
+    ],
+    ids=["keeping", "commits", "purging", "settling", "lamp"],
+)
+def test_the_hunt_sees(monkeypatch: pytest.MonkeyPatch, spoil: Any, promise: str) -> None:
+    spoil(monkeypatch)
+    broken = next(filter(None, (hunt(seed, HOURS).broken for seed in range(SEEDS_MAX))), "")
+    assert promise in broken
+
+
+@pytest.mark.hunt
+def test_a_thousand_nights_lose_nothing_and_tell_nothing() -> None:
+    for night in hunt_many(range(NIGHTS), 1.0, 2, None):
+        assert not night.broken, report(night)
