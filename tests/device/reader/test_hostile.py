@@ -195,7 +195,7 @@ def changed(luma: Luma, change: Change) -> Luma:
         case "invert":
             new[there] = 255 - new[there]
         case "noise":
-            new[there] = noise(bottom - y, right - x, 1)[..., 0] % np.uint8(how + 1)
+            new[there] = noise(bottom - y, right - x, 1)[..., 0].astype(np.uint16) % (how + 1)
         case "move":
             part = luma[there]
             new[: len(part), : part.shape[1]] = part

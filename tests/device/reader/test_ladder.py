@@ -7,6 +7,9 @@ import numpy as np
 import pytest
 
 from device.reader import Knowledge, Reader
+from device.reader.variants import symbols
+from sim.paper import LENGTH_MM
+from sim.photo import mixes
 from tests.device.reader.plain import ACTA, Luma, curled, dimmed, smeared, stopped, symbol
 
 KNOWN = Knowledge(versions=(8, 9), level="Q")
@@ -87,6 +90,13 @@ def test_a_code_beside_a_good_one_that_nobody_can_read_is_counted() -> None:
     torn[80:270, 80:270] = np.kron(chance.integers(0, 2, (38, 38)), np.ones((5, 5))) * 210 + 20
     reading = ladder(KNOWN).read(np.hstack([symbol(ACTA), torn]))
     assert (reading.payloads, reading.unread) == ((ACTA,), 1)
+
+
+def test_rows_of_text_beside_a_code_are_no_code_that_nobody_can_read() -> None:
+    scan = mixes.photograph("archive", 9, ACTA, length_mm=LENGTH_MM).luma
+    assert sum(not found.valid for found in symbols(scan)) == 1, "zxing-cpp takes its text for a symbol"
+    reading = ladder(KNOWN).read(scan)
+    assert (reading.payloads, reading.unread) == ((ACTA,), 0)
 
 
 def test_halves_of_two_codes_are_no_code() -> None:
