@@ -16,7 +16,7 @@ def check_at_start(ledger: Ledger, pictures: Pictures, log: Log) -> None:
     Raises:
         OurFault: not one of the pictures is there, which looks like a disk that is not mounted.
     """
-    whole, sizes = ledger.whole_pictures(), pictures.sizes()
+    whole, sizes = ledger.named_pictures(whole=True), pictures.sizes()
     lost = [each for each in whole if sizes.get(each[1].name.sha256) != each[1].name.size]
     if lost and not any(picture.name.sha256 in sizes for _, picture in whole):
         raise OurFault(
@@ -27,15 +27,20 @@ def check_at_start(ledger: Ledger, pictures: Pictures, log: Log) -> None:
 
 
 def check(ledger: Ledger, pictures: Pictures, log: Log) -> tuple[int, int]:
-    """Reads all files, as long as that takes.
+    """Reads all files, as long as that takes; also those of pictures that were lost, for a disk may come back.
 
     Returns:
         How many pictures are whole, and how many no longer are; the log says which.
     """
-    whole = ledger.whole_pictures()
+    whole = ledger.named_pictures(whole=True)
     lost = [each for each in whole if not pictures.holds(each[1].name)]
     _lose(ledger, lost, log)
-    return len(whole) - len(lost), len(lost)
+    found = [each for each in ledger.named_pictures(whole=False) if pictures.holds(each[1].name)]
+    with ledger.transaction():
+        for unit, picture in found:
+            ledger.complete(picture)
+            ledger.forget_chunks(unit, picture)
+    return len(whole) - len(lost) + len(found), len(lost)
 
 
 def _lose(ledger: Ledger, lost: list[tuple[str, Picture]], log: Log) -> None:

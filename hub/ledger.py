@@ -625,11 +625,11 @@ class Ledger:
         )
         self._do(EnvelopeRow.update(whole=True).where((EnvelopeRow.id << naming) & EnvelopeRow.id.not_in(lacking)))
 
-    def whole_pictures(self) -> list[tuple[str, Picture]]:
-        """The pictures that are whole, with the unit that named each, in order."""
+    def named_pictures(self, *, whole: bool) -> list[tuple[str, Picture]]:
+        """The pictures that are whole, or those that are not, with the unit that named each, in order."""
         row = PictureRow
-        rows = self._rows(row.select(row.unit, row.sha256, row.size, row.id).where(row.whole))
-        return [(unit, Picture(id_, Sealed(sha256, size), whole=True)) for unit, sha256, size, id_ in sorted(rows)]
+        rows = self._rows(row.select(row.unit, row.sha256, row.size, row.id).where(row.whole == whole))
+        return [(unit, Picture(id_, Sealed(sha256, size), whole=whole)) for unit, sha256, size, id_ in sorted(rows)]
 
     def lose(self, pictures: Sequence[Picture]) -> None:
         """Says that pictures are no longer whole."""
@@ -638,6 +638,9 @@ class Ledger:
             naming = NamedRow.select(NamedRow.envelope).where(NamedRow.picture << ids)
             self._do(EnvelopeRow.update(whole=False).where(EnvelopeRow.id << naming))
             self._do(PictureRow.update(whole=False).where(PictureRow.id << ids))
+            # The last receipt of these chains says what is no longer so: the next answer is signed anew.
+            chains = EnvelopeRow.select(EnvelopeRow.chain).where(EnvelopeRow.id << naming)
+            self._do(ChainRow.update(state="").where(ChainRow.id << chains))
         self._held.clear()
 
     def chains_naming(self, picture: Picture) -> set[tuple[str, str]]:

@@ -65,9 +65,12 @@ def test_loss_and_repeats_are_as_often_as_asked(network: Network) -> None:
         with one.inside(), socket.socket(type=socket.SOCK_DGRAM) as here:
             for number in range(1000):
                 here.sendto(number.to_bytes(2), (other.address, PORT))
-                came += _at_hand(there)
-        time.sleep(0.2)
-        came += _at_hand(there)
+                if number % 50 == 49:  # the kernel holds 500 for a network that is slower than we are
+                    time.sleep(0.05)
+                    came += _at_hand(there)
+        while more := _at_hand(there):
+            came += more
+            time.sleep(0.2)
     # Five standard deviations of what is lost, and of what comes twice.
     assert 420 < len(set(came)) < 580
     assert 1.25 < len(came) / len(set(came)) < 1.75

@@ -79,3 +79,26 @@ def test_of_one_picture_of_two_units_both_are_asked(hub: HubHere) -> None:
     hub.restart()
     assert [hub.answer(unit.holding()).whole for unit in (one, two)] == [0, 0]
     assert [hub.answer(*unit.chunks(PICTURES[0])).whole for unit in (one, two)] == [2, 1]
+
+
+def test_a_check_finds_again_what_was_lost_while_the_disk_was_not_mounted(hub: HubHere) -> None:
+    unit = full_hub(hub)
+    mounted, elsewhere = hub.folder / "pictures", hub.folder / "elsewhere"
+    mounted.rename(elsewhere)
+    assert check(hub.ledger, Pictures(mounted), hub.log) == (0, 3)
+    mounted.rmdir()
+    elsewhere.rename(mounted)
+    assert check(hub.ledger, Pictures(mounted), hub.log) == (3, 0)
+    hub.clock += 1
+    assert hub.answer(unit.holding()).whole == 3
+
+
+def test_no_receipt_says_whole_of_a_picture_that_is_known_to_be_lost(hub: HubHere) -> None:
+    unit = hub.unit()
+    press = unit.press(some_payload(0), pictures=[PICTURES[0]])
+    assert hub.answer(press, *unit.chunks(PICTURES[0])).whole == 1
+    (hub.folder / "pictures" / NAMES[0]).unlink()
+    assert check(hub.ledger, Pictures(hub.folder / "pictures"), hub.log) == (0, 1)
+    hub.clock += 1
+    receipt = hub.answer(press)  # a copy, as a stick brings it: it asks for nothing
+    assert (receipt.whole, [each.sha256 for each in receipt.missing]) == (0, [NAMES[0]])
