@@ -12,7 +12,7 @@ from device.ports import Acknowledged, Clock, Delivered, Indicator, Link, LinkDo
 from device.route import Route
 from device.settings import Settings
 from device.signals import Signal
-from device.store import CardError, Store
+from device.store import CardError, Place, Store
 from wire import note
 from wire.errors import TheirFault
 from wire.log import Log
@@ -47,6 +47,9 @@ after the first was away for a minute."""
 ASK_MS = 1_800_000
 """A unit with nothing to send asks every hub this often what it holds: one that was restored from an old backup cannot
 know what it has lost. 2,000 units make two more handshakes in a second."""
+
+REFUSED_SHOWN_MS = 4_000
+"""How long the signal of a refusal lasts."""
 
 LinkEvent = LinkUp | LinkDown | Acknowledged | Delivered
 
@@ -95,6 +98,8 @@ class Custody:
         self._offer_from: Ms = 0
         self._offer_at: Ms = 0
         self._holding_at: Ms = 0
+        self._unsaid: list[Place] = []
+        self._refused_until: Ms = 0
         self._lamp: Signal | None = None
         self._instead: Signal | None = None
 
@@ -127,6 +132,8 @@ class Custody:
     def wake(self) -> None:
         """Lets time pass: connections, offers and farewells come due."""
         now = self._clock.ms()
+        if self._lamp is Signal.REFUSED and now >= self._refused_until:
+            self._show()  # a dark lamp would say that all is receipted
         if self._up is None:
             self._connect(now)
             return
@@ -150,6 +157,7 @@ class Custody:
         self._log(Event.LINK_UP, rank=self._route.rank, window=up.window)
         self._up, self._is_connecting, self._is_leaving = up, False, False
         self._on_their_way.clear()
+        self._unsaid = []
         self._outbox.connected(self._clock.ms())
         self._offer_from = self._clock.ms() + RECONCILE_MS
         self._hope()
@@ -182,9 +190,12 @@ class Custody:
     # What is said to hubs.
 
     def _say_holding(self) -> None:
-        for place in self._store.places():
+        """Says of each chain on the card what is held, as far as there is room on the link; the rest next time."""
+        self._unsaid = self._unsaid or self._store.places()
+        while self._unsaid:
             if self._up is None or len(self._on_their_way) >= self._up.window:
-                return  # asked again at the next wake
+                return
+            place = self._unsaid.pop(0)
             holding = Holding(chain=place.chain, hash=place.prev, seq=place.seq - 1, unit=self._settings.unit)
             self._publish(Leaf.HOLDING, note.write(holding, self._signer))
         self._holding_at = self._clock.ms() + HOLDING_MS + self._chance.randrange(HOLDING_MS)
@@ -276,6 +287,7 @@ class Custody:
             return False
         self._log(Event.REFUSED, hub=refused.hub, seq=kept.seq, why=refused.why, words=refused.words)
         self._outbox.refused(refused.hub, kept, self._clock.ms())
+        self._refused_until = self._clock.ms() + REFUSED_SHOWN_MS
         self._say(Signal.REFUSED)
         return True
 

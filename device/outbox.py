@@ -92,14 +92,18 @@ class Outbox:
                     yield kept
         for missing in self._missing.values():
             for picture in missing:
+                if now < self._put_off.get(("", picture.sha256), 0):
+                    continue
                 for number in picture.chunks:
                     if room <= 0 or chunks <= 0:
                         return
                     if self._is_due(f"{picture.sha256}/{number}", now):
                         content = self.store.read_chunk(picture.sha256, number)
-                        if content:
-                            room, chunks = room - 1, chunks - 1
-                            yield Chunk(picture.sha256, number, content)
+                        if not content:  # a card that cannot read it may take long to say so, and a press would wait
+                            self._put_off["", picture.sha256] = now + REFUSED_MS
+                            break
+                        room, chunks = room - 1, chunks - 1
+                        yield Chunk(picture.sha256, number, content)
 
     def offered(self, what: Kept | Chunk, now: Ms) -> None:
         """Something was published; it is due again when no receipt has come by then (full jitter on top)."""

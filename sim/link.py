@@ -16,6 +16,8 @@ from wire.topics import Leaf, parse
 
 LATENCY_MS = 40
 CONNECT_MS = 200
+WINDOW = 64
+"""How many publications of a unit are on their way at most."""
 
 SILENT_MS = 120_000
 """After this a link ends a connection on which nothing is acknowledged any more, as `device.ports.Link` promises."""
@@ -221,7 +223,7 @@ class SimLink:
             self.drop("the exchange did not answer in time")
         else:
             self._state, self._connection = "up", object()
-            self._post(LinkUp(window=64, bytes_max=262144))
+            self._post(LinkUp(window=WINDOW, bytes_max=262144))
 
     def _arrive(self, connection: object, token: int, topic: str, payload: bytes) -> None:
         if self._state != "up" or self._connection is not connection:

@@ -9,17 +9,18 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from device.custody import HELD_MS_MAX
+from device.custody import ASK_MS, HELD_MS_MAX
 from device.log import Event
 from device.mqtt import ANSWER_SECONDS_MAX
 from device.outbox import CUSTODY_WINDOW
+from sim import link
 from sim.clock import DATE
 from tests.device.sites import Sites, sites
-from tests.device.world import leaves
+from tests.device.world import acta, leaves, world
 from wire import note
 from wire.envelope import CHUNK_BYTES
 from wire.note import KeySigner, Signer
-from wire.receipt import Receipt
+from wire.receipt import Holding, Receipt
 from wire.topics import Leaf, Topic, parse
 
 SETTLED_MS_MAX = 150_000
@@ -296,3 +297,26 @@ def test_an_old_receipt_that_a_broker_repeats_for_ever_does_not_keep_the_unit_th
     two.clock.run(2 * SETTLED_MS_MAX)
     assert len(two.sites[1].mesas) == 5
     assert len(two.waiting) == 2
+
+
+def test_of_more_chains_than_the_link_takes_at_once_each_is_spoken_of_and_none_without_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(link, "WINDOW", 2)
+    with world(tmp_path) as here:
+        here.power_on()
+        for mesa in range(1, 4):
+            here.scan(acta(mesa))
+            here.clock.run(5_000)
+            here.unit.cut_power()
+            for file in here.settings.card.glob("index.db*"):
+                file.unlink()
+            here.power_on()  # without its index it begins a chain
+        chains = {place.chain for place in here.unit.unit.store.places()}
+        here.published.clear()
+        here.clock.run(2 * ASK_MS)
+        holdings = [each for topic, each in here.published if topic.endswith(Leaf.HOLDING.value)]
+        trusted = {here.name: here.signer.verifier}
+        assert {note.read(each, Holding, trusted).statement.chain for each in holdings} == chains
+        assert len(chains) == 4
+        assert len(holdings) <= 4 * len(chains)

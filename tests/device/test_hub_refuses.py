@@ -43,6 +43,7 @@ def test_a_unit_that_is_not_enrolled_keeps_everything_until_it_is(here: World) -
     assert Signal.REFUSED in here.shown
     assert "why=unknown-signer" in here.logged(Event.REFUSED)[0]
     here.clock.run(REFUSED_MS // 2)
+    assert here.shown[-1] is Signal.LINK_SENDING, "a dark lamp would say that all is receipted"
     assert len(here.waiting) == 2
     register.write_text(enrolled)
     assert here.settle()

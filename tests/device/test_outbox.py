@@ -172,6 +172,18 @@ def test_chunks_that_do_not_exist_are_not_offered(store: Store, outbox: Outbox, 
     assert offer(outbox, 0) == []
 
 
+def test_a_picture_that_the_card_cannot_read_is_not_asked_of_it_again_for_minutes(store: Store, outbox: Outbox) -> None:
+    chain = keep_many(store, 2)
+    missing = missing_of(store, chain, 1), missing_of(store, chain, 2)
+    file = store.folder / f"{missing[0].sha256}.picture"
+    file.rename(file.with_suffix(".elsewhere"))
+    outbox.asked("hub-a", missing, 0)
+    assert [each.sha256 for each in offer(outbox, 0) if isinstance(each, Chunk)] == [missing[1].sha256]
+    file.with_suffix(".elsewhere").rename(file)
+    assert missing[0].sha256 not in [each.sha256 for each in offer(outbox, REFUSED_MS - 1) if isinstance(each, Chunk)]
+    assert missing[0].sha256 in [each.sha256 for each in offer(outbox, REFUSED_MS) if isinstance(each, Chunk)]
+
+
 def test_a_chunk_that_two_hubs_ask_for_is_sent_once(store: Store, outbox: Outbox) -> None:
     chain = keep_many(store, 1)
     store.settle(receipt(chain, 1, store.place().prev))
