@@ -114,8 +114,7 @@ def test_with_the_grammar_more_may_be_lost_than_without() -> None:
             read[knowledge] += found is not None
             if found and knowledge:
                 assert found.assumed
-    assert read[KNOWLEDGE] == 6
-    assert read[None] < 6
+    assert read[KNOWLEDGE] > read[None]
 
 
 @pytest.mark.parametrize("knowledge", [None, KNOWLEDGE])

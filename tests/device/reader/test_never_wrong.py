@@ -36,6 +36,11 @@ def test_nothing_is_read_that_is_not_in_view(kind: str, trying: Trying) -> None:
         assert trying(seed).wrong == (), f"seed {seed}"
 
 
+@pytest.mark.parametrize("seed", [3860])
+def test_what_was_once_misread_is_not_any_more(seed: int, trying: Trying) -> None:
+    assert trying(seed).wrong == ()
+
+
 @pytest.mark.hunt
 @pytest.mark.timeout(4 * 3600)
 def test_nothing_is_read_that_is_not_in_view_on_a_great_many_pictures(seed: int) -> None:
