@@ -10,8 +10,6 @@ opens the same files in the same way, and tries zxing-cpp once on each. That goe
 import argparse
 import csv
 import ctypes
-import hashlib
-import json
 import multiprocessing
 import os
 import random
@@ -21,7 +19,6 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
-from importlib.metadata import version
 from multiprocessing.pool import Pool
 from pathlib import Path
 from time import perf_counter
@@ -30,6 +27,7 @@ import cv2
 import zxingcpp
 from PIL import Image
 
+from bench import counting
 from device.pictures import Unreadable, luma_of
 from sim import paper
 from sim.photo import mixes
@@ -119,7 +117,7 @@ def _read(parts: Sequence[range], jobs: int, keep: Path | None) -> Iterator[Part
                 if _program_is() != program:
                     sys.exit("archive: the program was changed meanwhile; count with a copy that nobody works on")
                 if keep:
-                    _keep(keep, program, part, kept[part])
+                    counting.keep_in(keep, program, {"first": part.start} | asdict(kept[part]))
             yield kept[part]
 
 
@@ -188,31 +186,18 @@ def _scan(folder: Path, seed: int) -> tuple[str, str]:
 
 
 def _program_is() -> str:
-    """The program that is counted and the scans it is given, in one word: counts of another say nothing about it."""
+    """The program that is counted, and what draws the scans that it is given."""
     folders = ("device", "wire", "sim/paper", "sim/photo")
     sources = sorted(
         path for folder in folders for path in (ROOT / folder).rglob("*") if path.suffix in (".py", ".toml")
     )
-    content = b"".join(source.read_bytes() for source in [*sources, Path(__file__)])
     packages = ("zxing-cpp", "opencv-python-headless", "numpy", "pillow", "pypdfium2", "segno")
-    return hashlib.sha256(content + " ".join(map(version, packages)).encode()).hexdigest()[:16]
+    return counting.program_of([*sources, Path(__file__)], packages)
 
 
 def _kept(keep: Path, program: str) -> dict[range, Part]:
     kept = {}
-    for line in keep.read_text().splitlines() if keep.exists() else []:
-        try:
-            entry = json.loads(line)
-        except ValueError:
-            continue  # nothing, or a line that was being written when the run was cut short
-        if entry["program"] != program:
-            sys.exit(f"archive: {keep} counts another program or other scans; name another file, or remove it")
+    for entry in counting.kept(keep, program):
         part = Part(Count(**entry["ours"]), Count(**entry["plain"]), entry["faults"], entry["unread"])
         kept[range(entry["first"], entry["first"] + part.ours.scans)] = part
     return kept
-
-
-def _keep(keep: Path, program: str, seeds: range, part: Part) -> None:
-    with keep.open("a") as file:
-        # A line of its own even behind one that was being written when the run was cut short.
-        print(f"\n{json.dumps({'program': program, 'first': seeds.start} | asdict(part))}", file=file, flush=True)

@@ -7,15 +7,11 @@ follows from its seed alone, so one that was misread is drawn again with `--firs
 """
 
 import argparse
-import hashlib
-import json
 import math
 import os
-import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
-from importlib.metadata import version
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from queue import SimpleQueue
 from time import perf_counter, process_time
@@ -23,7 +19,7 @@ from time import perf_counter, process_time
 import cv2
 
 import device.reader
-from bench import doubtful
+from bench import counting, doubtful
 from device.reader import Knowledge, Reader
 from device.worker import Lost, Worker
 from wire.profiles import named
@@ -181,40 +177,22 @@ def _tried(block: range, worker: Worker[int, Trial]) -> Tallies:
 
 
 def _reader_is() -> str:
-    """The reader under test in one word: what was counted for another one says nothing about it."""
+    """The reader under test, and what draws its pictures."""
     folder = Path(device.reader.__file__).parent
     sources = [*sorted(folder.glob("*.py")), Path(doubtful.__file__)]
-    content = b"".join(source.read_bytes() for source in sources)
-    content += version("zxing-cpp").encode() + version("opencv-python-headless").encode()
-    return hashlib.sha256(content).hexdigest()[:16]
+    return counting.program_of(sources, ("zxing-cpp", "opencv-python-headless"))
 
 
 def _kept(keep: Path) -> dict[range, Tallies]:
     kept = {}
-    lines = keep.read_text().splitlines() if keep.exists() else []
-    for line in lines:
-        try:
-            entry = json.loads(line)
-        except ValueError:
-            continue  # the line that was being written when the run was cut short
-        if entry["reader"] != _reader_is():
-            sys.exit(f"never_wrong: {keep} counts another reader or other pictures; name another file, or remove it")
+    for entry in counting.kept(keep, _reader_is()):
         kinds = {kind: Tally(**counts) for kind, counts in entry["kinds"].items()}
         kept[range(entry["first"], entry["first"] + entry["count"])] = Tallies(kinds, entry["faults"])
     return kept
 
 
 def _keep(keep: Path, block: range, tallies: Tallies) -> None:
-    kinds = {kind: {name: getattr(counts, name) for name in counts.__slots__} for kind, counts in tallies.kinds.items()}
-    entry = {
-        "reader": _reader_is(),
-        "first": block.start,
-        "count": len(block),
-        "kinds": kinds,
-        "faults": tallies.faults,
-    }
-    with keep.open("a") as file:
-        print(json.dumps(entry), file=file, flush=True)
+    counting.keep_in(keep, _reader_is(), {"first": block.start, "count": len(block)} | asdict(tallies))
 
 
 def run(arguments: Sequence[str] = ()) -> int:

@@ -7,7 +7,7 @@ from device.alone import alone_on
 from device.keys import signer_from
 from device.ports import Storage
 from device.settings import Settings
-from device.store import PURGE_RECEIPTS_MIN, Store
+from device.store import Store
 from wire.log import line
 
 
@@ -30,13 +30,14 @@ def purge(settings: Settings, card: Storage, now: int) -> str:
     def log(event: Enum, **facts: str | float) -> None:
         print(line(event, now, facts), file=sys.stderr, flush=True)  # noqa: T201
 
-    verifier, receipts = signer_from(settings.key, settings.unit).verifier, max(PURGE_RECEIPTS_MIN, settings.receipts)
+    verifier = signer_from(settings.key, settings.unit).verifier
     with alone_on(card.folder):
         store = Store(card, verifier, settings.hubs, settings.receipts, log)
         try:
             before = store.count()
             freed = store.purge(sys.maxsize)
-            left, waiting = store.count(), store.waiting_count(receipts)
+            left, receipts = store.count(), store.purge_receipts
+            waiting = store.waiting_count(receipts)
         finally:
             store.close()
     return (

@@ -159,6 +159,7 @@ class Store:
     Attributes:
         aside: a second thread, for sealing and writing pictures while the first one reads and signs.
         boot: how often the unit has started on this card.
+        purge_receipts: how many hubs must have receipted a record whole before it may be purged.
 
     Raises:
         CardError: the folder cannot be written, or SQLite does not give the durability asked for.
@@ -170,7 +171,7 @@ class Store:
         self._storage = storage
         self._trusted = {verifier.name: verifier}
         self._hubs = {name: f"{name}+{hub.key_id.hex()}" for name, hub in hubs.items()}
-        self._purge_receipts = max(PURGE_RECEIPTS_MIN, receipts)
+        self.purge_receipts = max(PURGE_RECEIPTS_MIN, receipts)
         self._log = log
         self._thread = threading.get_ident()
         self._built: dict[tuple[str | int, ...], tuple[str, Any]] = {}
@@ -666,7 +667,7 @@ class Store:
         table, later = self._envelopes, self._table("envelope", "chain_id", "seq", alias="later")
         has_later = later.select(1).where(later.chain_id == table.chain_id, later.seq > table.seq)
         held_by = self._receipted_by("whole", ever=ever)
-        query = self._joined(table.id).where(held_by >= self._purge_receipts, fn.EXISTS(has_later))
+        query = self._joined(table.id).where(held_by >= self.purge_receipts, fn.EXISTS(has_later))
         for row in query.order_by(table.chain_id, table.seq).iterator():
             named = self._pictures.select(self._pictures.sha256).where(self._pictures.envelope_id == row["id"])
             pictures = tuple(f"{picture['sha256']}.picture" for picture in named)

@@ -13,12 +13,8 @@ topics only. One that does not leaves the units whose topics are flooded what ro
 from collections import Counter
 from dataclasses import dataclass
 
-from wire.envelope import SEALED_BYTES_MAX
-from wire.note import NOTE_BYTES_MAX
+from wire.envelope import PUBLICATION_BYTES_MAX
 from wire.topics import parse
-
-PUBLICATION_BYTES_MAX = 4 + NOTE_BYTES_MAX + SEALED_BYTES_MAX
-"""The longest publication there is (`wire.envelope.join`); of what is longer nothing is kept in memory."""
 
 SHARES = 4
 """A turn has this many shares. A unit has at most 64 records and 4 chunks on their way (`device.outbox`), so a share
@@ -75,7 +71,7 @@ class Turn:
     def add(self, came: Came) -> None:
         """Adds what was read."""
         self.numbers.append(came.number)
-        if len(came.content) > PUBLICATION_BYTES_MAX:
+        if len(came.content) > PUBLICATION_BYTES_MAX:  # of what is longer nothing is kept in memory
             self.oversized += 1
             return
         topic = parse(came.topic)

@@ -51,14 +51,14 @@ def main(arguments: list[str] | None = None) -> int:
         ("--hours", 1.0, "of faults in a night"),
         ("--days", 1, "how many nights, each of the next seed"),
         ("--jobs", len(os.sched_getaffinity(0)), "how many processes"),
-        ("--folder", Path(tempfile.gettempdir()), "where cards and hubs lie meanwhile"),
+        ("--folder", "", "where cards and hubs lie meanwhile; else where temporary files do"),
     )
     _add(
         commands.add_parser("storm", help="a fleet with something waiting, when its broker comes back"),
         _storm,
         ("--units", 2000, "how many"),
         ("--seed", 1, "of their chance"),
-        ("--folder", Path(tempfile.gettempdir()), "where their cards lie meanwhile"),
+        ("--folder", "", "where their cards lie meanwhile; else where temporary files do"),
     )
     options = parser.parse_args(arguments)
     try:
@@ -117,14 +117,15 @@ def _hunt(options: argparse.Namespace) -> int:
 
     if options.days < 1 or options.jobs < 1 or options.hours <= 0:
         raise OurFault("--days, --jobs and --hours: give at least one night, one process and some time")
-    if not options.folder.is_dir():
-        raise OurFault(f"--folder {options.folder}: no such folder: give one, best in memory")
+    folder = Path(options.folder or tempfile.gettempdir())
+    if not folder.is_dir():
+        raise OurFault(f"--folder {folder}: no such folder: give one, best in memory")
     seeds = range(options.seed, options.seed + options.days)
     tally, failures, cpu = Counter[str](), 0, 0.0
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), disable=options.days == 1) as progress:
         task = progress.add_task("nights", total=options.days)
-        for night in hunt_many(seeds, options.hours, min(options.jobs, options.days), options.folder):
+        for night in hunt_many(seeds, options.hours, min(options.jobs, options.days), folder):
             tally += night.tally
             failures += bool(night.broken)
             cpu += night.cpu_seconds
@@ -138,7 +139,7 @@ def _hunt(options: argparse.Namespace) -> int:
 def _storm(options: argparse.Namespace) -> int:
     from sim.storm import storm
 
-    found = storm(options.units, options.seed, options.folder, print)
+    found = storm(options.units, options.seed, Path(options.folder or tempfile.gettempdir()), print)
     print(
         f"{found.units} units, all receipted {found.settled_seconds:.0f} simulated seconds after the broker came back; "
         f"at most {found.handshakes_max} handshakes in one second; {found.megabytes} MB of memory"

@@ -28,6 +28,7 @@ from hub.settings import Settings as HubSettings
 from sim.link import Publication
 from wire import note
 from wire.acta import Acta, Profile
+from wire.bundle import claims
 from wire.envelope import CHUNK_BYTES, Envelope, context, split
 from wire.errors import TestigoError
 from wire.fields import NOTHING
@@ -202,9 +203,10 @@ class Oracle:
                 self._require(False, "a unit signs no receipts", topic)
 
     def _published_envelope(self, unit: str, publication: bytes) -> None:
-        text, sealed = split(publication)
+        _, sealed = split(publication)
         name = hashlib.sha256(publication).hexdigest()
-        stated = msgspec.json.decode(note.text_of(text).partition(b"\n")[2], type=Envelope)
+        stated = claims(publication)
+        assert stated is not None, "a unit publishes envelopes"
         place = (unit, stated.chain, stated.seq)
         self._require(self.sent.get(place, name) == name, "of one place in a chain one thing is said", place)
         if place in self.sent:

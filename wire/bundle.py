@@ -19,7 +19,7 @@ from typing import Annotated, ClassVar
 import msgspec
 from msgspec import Meta
 
-from wire.envelope import PICTURE_BYTES_MAX, SEALED_BYTES_MAX, Envelope, Sealed, split
+from wire.envelope import PICTURE_BYTES_MAX, PUBLICATION_BYTES_MAX, Envelope, Sealed, split
 from wire.errors import TheirFault
 from wire.fields import Name
 from wire.note import NOTE_BYTES_MAX, Note, Statement, Verifier, kind_of, read
@@ -76,7 +76,7 @@ class Leaf(Enum):
 
 
 _BYTES_MAX = {
-    Leaf.ENVELOPE: 4 + NOTE_BYTES_MAX + SEALED_BYTES_MAX,
+    Leaf.ENVELOPE: PUBLICATION_BYTES_MAX,
     Leaf.PICTURE: PICTURE_BYTES_MAX,
     Leaf.MANIFEST: NOTE_BYTES_MAX,
 }

@@ -12,7 +12,7 @@ from msgspec import Meta
 
 from wire.errors import MalformedError
 from wire.fields import NOTHING, ChainId, Hash, Name, Positive
-from wire.note import Statement
+from wire.note import NOTE_BYTES_MAX, Statement
 from wire.record import PARTS_MAX
 
 CHUNK_BYTES = 65536
@@ -25,6 +25,9 @@ SEALED_BYTES_MAX = 131072
 """The longest sealed record: sixteen of the largest QR codes, escaped, and room to spare."""
 
 _LENGTH_BYTES = 4
+
+PUBLICATION_BYTES_MAX = _LENGTH_BYTES + NOTE_BYTES_MAX + SEALED_BYTES_MAX
+"""The longest publication there is (`join`)."""
 
 
 class Sealed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

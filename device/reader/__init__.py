@@ -4,7 +4,6 @@ A ladder, from cheap to dear, that stops at the first safe hit: zxing-cpp as it 
 a grid reader of our own. docs/reading.md says what each rung is for.
 """
 
-import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -24,6 +23,7 @@ from device.reader.locate import (
     ROLLED_GAIN,
     ROLLED_LIKELY,
     SEARCH_PIXELS_MAX,
+    SIDES_MAX,
     Candidate,
     busiest,
     candidates,
@@ -31,6 +31,7 @@ from device.reader.locate import (
     rolled,
     searched,
     side_of,
+    sides_of,
     squashed,
 )
 from device.reader.variants import symbols, variants
@@ -50,9 +51,6 @@ PLACES_MAX = 3
 DOUBTFUL = 0.6
 # Attempts that are decoded quickly before any is decoded thoroughly, which takes longer than to make them.
 QUICK = 3
-# A square's sides seen from 60 degrees are 1 to 2, and roughly found. Rows of text that zxing-cpp takes for a symbol on
-# every fourth scan of an acta are 1 to 4 mostly: climbing on them took four times as long as the rest of the scan.
-SIDES_MAX = 2.4
 # A candidate that agrees so much less than the best is another way to lay the same three finders.
 WORSE = 0.15
 # Where a large frame shows nothing that looks like a symbol, its busiest squares are searched at full resolution: a
@@ -310,8 +308,12 @@ class Reader:
 
 
 def _is_square(corners: Corners) -> bool:
-    """Whether a symbol may lie there: no side is much longer than another."""
-    sides = [math.dist(one, other) for one, other in zip(corners, corners[1:] + corners[:1], strict=True)]
+    """Whether a symbol may lie there: no side is much longer than another.
+
+    Rows of text that zxing-cpp takes for a symbol on every fourth scan of an acta are mostly four times as long as
+    high: climbing on them took four times as long as the rest of the scan.
+    """
+    sides = sides_of(corners)
     return 0 < max(sides) <= SIDES_MAX * min(sides)
 
 

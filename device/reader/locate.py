@@ -34,6 +34,8 @@ FINDER_SCORE_MIN = 0.40
 FINDERS_MAX = 28
 # Agreement with the landmarks of what is worth an attempt. Text and noise reach 0.35, so it is no proof of a symbol.
 SCORE_MIN = 0.28
+# A square's sides seen from 60 degrees are 1 to 2, and roughly found.
+SIDES_MAX = 2.4
 
 
 _SQUARE = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], np.float32)
@@ -86,10 +88,15 @@ class Candidate:
         return self.dim == other.dim and bool(np.abs(self.quad - other.quad).max() < self.px_per_module)
 
 
+def sides_of(corners: Sequence[Sequence[float]]) -> list[float]:
+    """The four sides of a quadrangle, px."""
+    # Not by numpy, which takes longer over four corners than zxing-cpp over a small picture.
+    return [math.dist(one, other) for one, other in zip(corners, [*corners[1:], corners[0]], strict=True)]
+
+
 def side_of(corners: Sequence[Sequence[float]]) -> float:
     """The mean side of a quadrangle, px."""
-    # Not by numpy, which takes longer over four corners than zxing-cpp over a small picture.
-    return sum(math.dist(one, other) for one, other in zip(corners, [*corners[1:], corners[0]], strict=True)) / 4
+    return sum(sides_of(corners)) / 4
 
 
 class _Levels(NamedTuple):
@@ -383,9 +390,9 @@ def _triples(finders: Sequence[Finder]) -> list[tuple[Floats, float]]:
     sizes = np.sort(np.stack([module[corner], module[one], module[two]]), axis=0)
     uneven = sizes[2] / sizes[0]
     between = (length_u + length_w) / 2 / sizes[1:].mean(axis=0)
-    # Seen from 60 degrees a square's sides are 1 to 2 and its corners up to 45 degrees off. A finder's core alone
-    # answers to the filter too, at 0.4 of the size, hence 2.9.
-    fit = (skew < 0.7) & (ratio < 2.4) & (uneven < 2.9) & (between > 10) & (between < 180)
+    # Seen from 60 degrees a square's corners are up to 45 degrees off. A finder's core alone answers to the filter too,
+    # at 0.4 of the size, hence 2.9.
+    fit = (skew < 0.7) & (ratio < SIDES_MAX) & (uneven < 2.9) & (between > 10) & (between < 180)
     quality = score[corner] + score[one] + score[two] - 0.45 * skew - 0.25 * (ratio - 1) - 0.15 * (uneven - 1)
     order = np.nonzero(fit)[0]
     order = order[np.argsort(-quality[order], kind="stable")][:60]

@@ -11,11 +11,21 @@ from pathlib import Path
 
 import pytest
 
+from sim.broker import Broker
 from tests.e2e.conftest import MakeWorld
 from tests.e2e.network import CALM, CUT, Network, Weather
-from tests.e2e.world import Site, World, wait_until
+from tests.e2e.world import Program, Site, World, wait_until
 
 pytestmark = pytest.mark.e2e
+
+
+def _killed_or_started(program: Program | Broker, name: str) -> str:
+    """Kills a program, or starts it again; what happened."""
+    if program.runs:
+        program.kill()
+        return f"{name} killed"
+    program.start()
+    return f"{name} started"
 
 
 class Chaos:
@@ -67,19 +77,11 @@ class Chaos:
 
     def _hub_killed(self) -> str:
         site = self._site()
-        if site.hub.runs:
-            site.hub.kill()
-            return f"{site.name} killed"
-        site.hub.start()
-        return f"{site.name} started"
+        return _killed_or_started(site.hub, site.name)
 
     def _broker_killed(self) -> str:
         site = self._site()
-        if site.broker.runs:
-            site.broker.kill()
-            return f"broker of {site.name} killed"
-        site.broker.start()
-        return f"broker of {site.name} started"
+        return _killed_or_started(site.broker, f"broker of {site.name}")
 
     def _weather(self) -> str:
         chance = self._chance

@@ -9,10 +9,11 @@ import pytest
 from hub.intake import ANSWERED_REFUSALS_MAX, TOLD_REFUSALS_MAX
 from hub.log import Event
 from hub.quota import Quota
-from hub.turn import BYTES_MAX, PUBLICATION_BYTES_MAX, READ_MAX, SHARES, Came, Turn
+from hub.turn import BYTES_MAX, READ_MAX, SHARES, Came, Turn
 from tests.hub.conftest import HubHere
 from tests.hub.some_unit import DEPLOYMENT, Publication, SomeUnit, some_payload
 from wire import note
+from wire.envelope import PUBLICATION_BYTES_MAX
 from wire.receipt import Receipt
 from wire.topics import Leaf
 

@@ -22,10 +22,10 @@ from hub.log import Event
 from hub.mqtt import Link
 from hub.quota import Quota
 from hub.settings import Settings
-from hub.turn import PUBLICATION_BYTES_MAX
 from sim.broker import Broker, find_mosquitto
 from tests.hub.some_unit import DEPLOYMENT, PROFILE
 from wire import profiles
+from wire.envelope import PUBLICATION_BYTES_MAX
 from wire.settings import Broker as BrokerSettings
 
 pytestmark = pytest.mark.e2e

@@ -75,7 +75,7 @@ def break_purging(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def open_careless(self: Store, *arguments: Any, **named: Any) -> None:
         opened(self, *arguments, **named)
-        self._purge_receipts = 1
+        self.purge_receipts = 1
 
     monkeypatch.setattr(Store, "__init__", open_careless)
     monkeypatch.setattr(device.room, "ROOM_BYTES", 1 << 60)
