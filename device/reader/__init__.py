@@ -173,7 +173,7 @@ class Reader:
             hits += found
             unread += not found
             seems = seems or candidate
-        if not hits:  # what zxing-cpp took for a symbol's corners may be no symbol's, or far off
+        if not hits and self._clock() < end:  # what zxing-cpp took for a symbol's corners may be none's, or far off
             hits, candidate = self._climb(luma, _Place(luma, 0, 0), failed, end)
             seems, unread = candidate or seems, 0
         if hits:

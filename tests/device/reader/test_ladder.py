@@ -1,12 +1,14 @@
 """The ladder: each rung reads what the one before cannot, within its time, and nothing that is not there."""
 
+from collections.abc import Sequence
 from itertools import count
 from time import process_time
 
 import numpy as np
 import pytest
 
-from device.reader import Knowledge, Reader
+from device.reader import Knowledge, Reader, locate
+from device.reader.locate import Candidate, Search
 from device.reader.variants import symbols
 from sim.paper import LENGTH_MM
 from sim.photo import mixes
@@ -112,6 +114,22 @@ def test_no_attempt_begins_after_the_deadline() -> None:
     hopeless = np.random.default_rng(4).integers(0, 256, (600, 600), np.uint8)
     assert Reader(KNOWN, seconds_max=0.5, clock=lambda: float(next(ticks))).read(hopeless).payloads == ()
     assert next(ticks) < 8
+
+
+def test_nothing_is_searched_for_after_the_deadline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where time was spent on what zxing-cpp took for a symbol, the whole frame is not searched as well."""
+    hopeless = symbol(ACTA).copy()
+    hopeless[80:270, 80:270] = np.kron(np.random.default_rng(5).integers(0, 2, (38, 38)), np.ones((5, 5))) * 210 + 20
+    searches: list[Search] = []
+
+    def candidates(search: Search, dims: Sequence[int] | None) -> list[Candidate]:
+        searches.append(search)
+        return locate.candidates(search, dims)
+
+    monkeypatch.setattr("device.reader.candidates", candidates)
+    reader = Reader(KNOWN, clock=lambda: 10.0 * len(searches))  # the first search takes all the time there is
+    assert reader.read(np.pad(hopeless, 600, constant_values=230)).payloads == ()
+    assert len(searches) == 1
 
 
 def test_a_hopeless_symbol_is_given_up_within_its_time() -> None:
