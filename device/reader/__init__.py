@@ -402,9 +402,9 @@ def _reading(hits: Sequence[_Hit], unread: int) -> Reading:
     return Reading(
         tuple(sorted({hit.payload for hit in hits})),
         hits[-1].how,
-        sum(hit.erasures for hit in hits),
-        sum(hit.assumed for hit in hits),
-        min(hit.margin for hit in hits),
+        sum([hit.erasures for hit in hits]),
+        sum([hit.assumed for hit in hits]),
+        min([hit.margin for hit in hits]),
         first.corners,
         first.px_per_module,
         unread,

@@ -88,10 +88,11 @@ class Candidate:
         return self.dim == other.dim and bool(np.abs(self.quad - other.quad).max() < self.px_per_module)
 
 
-def sides_of(corners: Sequence[Sequence[float]]) -> list[float]:
+def sides_of(corners: Sequence[Sequence[float]]) -> tuple[float, float, float, float]:
     """The four sides of a quadrangle, px."""
-    # Not by numpy, which takes longer over four corners than zxing-cpp over a small picture.
-    return [math.dist(one, other) for one, other in zip(corners, [*corners[1:], corners[0]], strict=True)]
+    # Not by numpy, nor in a loop: that takes a tenth as long as zxing-cpp over a small picture.
+    a, b, c, d = corners
+    return math.dist(a, b), math.dist(b, c), math.dist(c, d), math.dist(d, a)
 
 
 def side_of(corners: Sequence[Sequence[float]]) -> float:
