@@ -1,0 +1,186 @@
+"""The authority: what it makes is what units, hubs, brokers and plain openssl take; nothing of it lies open."""
+
+import re
+import ssl
+import stat
+import subprocess
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+
+from device.keys import signer_from
+from hub import register
+from hub.keys import Keys
+from provisioning.__main__ import main
+from provisioning.authority import Authority
+from tests.provisioning.conftest import HUB, PASSPHRASE
+from wire.errors import OurFault
+from wire.note import Verifier
+from wire.seal import Recipient
+
+
+def openssl(*arguments: str | Path) -> str:
+    """What it says, whether it is content or not."""
+    run = subprocess.run(["openssl", *map(str, arguments)], capture_output=True, text=True, check=False)
+    return run.stdout + run.stderr
+
+
+def verified(authority: Authority, certificate: Path, *more: str) -> str:
+    folder = authority.folder
+    crl = ("-crl_check", "-CRLfile", folder / "crl.pem")
+    return openssl("verify", "-x509_strict", *more, *crl, "-CAfile", folder / "ca.pem", certificate)
+
+
+def test_its_keys_are_encrypted_and_its_owners_alone(authority: Authority) -> None:
+    for name in ("ca", "packages", "escrow"):
+        key = authority.folder / f"{name}.key"
+        assert stat.S_IMODE(key.stat().st_mode) == 0o600
+        with pytest.raises(TypeError, match="encrypted"):
+            serialization.load_pem_private_key(key.read_bytes(), None)
+        assert "BEGIN PUBLIC KEY" in openssl("pkey", "-in", key, "-passin", f"pass:{PASSPHRASE}", "-pubout")
+    assert Verifier.parse((authority.folder / "packages.pub").read_text().strip()).name == "packages"
+    assert Recipient.parse((authority.folder / "escrow.pub").read_text().strip()).name == "escrow"
+
+
+def test_what_it_makes_lies_open_to_its_owner_only(authority: Authority, units: list[Path]) -> None:
+    for path in authority.folder.rglob("*"):
+        if path.suffix == ".key" or path.name in ("unit.pem", "sign.pem", "seal.pem"):
+            assert stat.S_IMODE(path.stat().st_mode) == 0o600, path
+            assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700, path
+
+
+def test_another_passphrase_opens_nothing(authority: Authority) -> None:
+    with pytest.raises(OurFault, match="does not open its key"):
+        Authority.open(authority.folder, PASSPHRASE + "x")
+    assert Authority.open(authority.folder, PASSPHRASE).deployment == "trial"
+
+
+@pytest.mark.parametrize(
+    ("deployment", "passphrase", "fault"),
+    [("Trial", PASSPHRASE, "choose another name"), ("trial", "too short for it", "has 16 characters")],
+)
+def test_what_cannot_be_made_is_refused_and_leaves_nothing(
+    tmp_path: Path, deployment: str, passphrase: str, fault: str
+) -> None:
+    with pytest.raises(OurFault, match=fault):
+        Authority.make(tmp_path / "authority", deployment, passphrase)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_one_that_is_there_is_never_made_again(authority: Authority) -> None:
+    before = (authority.folder / "ca.key").read_bytes()
+    with pytest.raises(OurFault, match="is there already: nothing was changed"):
+        Authority.make(authority.folder, "trial", PASSPHRASE)
+    with pytest.raises(OurFault, match="is there already"):
+        authority.add_hub(HUB, ["localhost"])
+    assert (authority.folder / "ca.key").read_bytes() == before
+
+
+def test_units_and_hubs_take_their_keys(authority: Authority, units: list[Path]) -> None:
+    enrolled = register.read(authority.folder / "register.txt")
+    assert set(enrolled) == {home.name for home in units}
+    for home in units:
+        assert re.fullmatch("u-[0-9a-hjkmnp-tv-z]{8}", home.name)
+        assert signer_from(home / "unit.pem", home.name).verifier == enrolled[home.name]
+    keys = Keys.read(authority.folder / "hubs" / HUB / "keys", HUB)
+    public = (authority.folder / "hubs" / HUB / "hub.pub").read_text().splitlines()
+    assert public == [str(keys.signer.verifier), str(keys.opener.recipient)]
+
+
+def test_certificates_hold_by_the_strictest_rules_whatever_the_clock_says(
+    authority: Authority, units: list[Path]
+) -> None:
+    broker = authority.folder / "hubs" / HUB / "broker" / "broker.pem"
+    for moment in ("0", "1722211446", "4102444800"):
+        assert verified(authority, units[0] / "tls.pem", "-attime", moment, "-purpose", "sslclient").endswith("OK\n")
+        assert verified(authority, broker, "-attime", moment, "-purpose", "sslserver").endswith("OK\n")
+    # Nobody is let in as a broker with a unit's certificate, nor the other way round.
+    assert "purpose" in verified(authority, units[0] / "tls.pem", "-purpose", "sslserver")
+    assert "purpose" in verified(authority, broker, "-purpose", "sslclient")
+
+
+def test_python_of_every_version_takes_the_certificates(authority: Authority, units: list[Path]) -> None:
+    """Python 3.13 verifies strictly by itself; here it is asked to."""
+    client = ssl.create_default_context(cafile=str(units[0] / "ca.pem"))
+    client.load_cert_chain(units[0] / "tls.pem", units[0] / "tls.key")
+    server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(authority.folder / "ca.pem"))
+    home = authority.folder / "hubs" / HUB / "broker"
+    server.load_cert_chain(home / "broker.pem", home / "broker.key")
+    server.verify_mode = ssl.CERT_REQUIRED
+    for context in (client, server):
+        context.verify_flags |= ssl.VERIFY_X509_STRICT
+    for host in ("localhost", "127.0.0.1"):
+        assert shaken(client, server, host) == units[0].name
+    with pytest.raises(ssl.SSLCertVerificationError, match="not valid for"):
+        shaken(client, server, "elsewhere.example")
+
+
+def shaken(client: ssl.SSLContext, server: ssl.SSLContext, host: str) -> str:
+    """Shakes hands in memory; whom the server sees."""
+    up, down = ssl.MemoryBIO(), ssl.MemoryBIO()
+    one, other = client.wrap_bio(down, up, server_hostname=host), server.wrap_bio(up, down, server_side=True)
+    for _ in range(4):
+        for side in (one, other):
+            try:
+                side.do_handshake()
+            except ssl.SSLWantReadError:
+                continue
+    certificate = other.getpeercert(binary_form=True)
+    assert certificate
+    (name,) = x509.load_der_x509_certificate(certificate).subject
+    return str(name.value)
+
+
+def test_who_is_revoked_belongs_no_more(authority: Authority, units: list[Path]) -> None:
+    gone, stays = units
+    authority.revoke(gone.name)
+    assert set(register.read(authority.folder / "register.txt")) == {stays.name}
+    assert "certificate revoked" in verified(authority, gone / "tls.pem")
+    assert verified(authority, stays / "tls.pem").endswith("OK\n")
+    numbers = [listed(authority)]
+    authority.revoke(HUB)
+    authority.publish()
+    assert "certificate revoked" in verified(authority, authority.folder / "hubs" / HUB / "tls.pem")
+    assert listed(authority) > numbers[0]
+    with pytest.raises(OurFault, match="no unit or hub"):
+        authority.revoke("u-00000000")
+
+
+def listed(authority: Authority) -> int:
+    crl = x509.load_pem_x509_crl((authority.folder / "crl.pem").read_bytes())
+    return crl.extensions.get_extension_for_class(x509.CRLNumber).value.crl_number
+
+
+def test_a_unit_that_was_being_made_when_the_power_went_is_none(authority: Authority, units: list[Path]) -> None:
+    units[0].rename(units[0].with_name(f".{units[0].name}.new"))
+    authority.publish()
+    assert set(register.read(authority.folder / "register.txt")) == {units[1].name}
+
+
+def test_private_keys_are_forgotten_when_they_are_where_they_belong(authority: Authority, units: list[Path]) -> None:
+    assert authority.forget(units[0].name) == 2
+    assert authority.forget(HUB) == 4
+    left = [path for path in [*units[0].rglob("*"), *(authority.folder / "hubs").rglob("*")] if path.is_file()]
+    assert not any(b"PRIVATE KEY" in path.read_bytes() for path in left)
+    assert set(register.read(authority.folder / "register.txt")) == {home.name for home in units}
+
+
+def test_the_program_does_it_all(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    secret = tmp_path / "passphrase"
+    secret.write_text(f"{PASSPHRASE}\n")
+    folder, asks = str(tmp_path / "authority"), ["--passphrase-file", str(secret)]
+    assert main(["authority", folder, "--deployment", "trial", *asks]) == 0
+    assert main(["hub", folder, HUB, "--host", "hub.example", "192.0.2.7", *asks]) == 0
+    assert main(["broker", folder, HUB, *asks]) == 0
+    assert main(["units", folder, "--count", "3", *asks]) == 0
+    names = sorted(path.name for path in (tmp_path / "authority" / "units").iterdir())
+    assert len(names) == 3
+    assert main(["revoke", folder, names[0], *asks]) == 0
+    assert main(["forget", folder, names[1], *asks]) == 0
+    assert "2 private keys" in capsys.readouterr().out
+    assert main(["revoke", folder, "u-zzzzzzzz", *asks]) == 2
+    assert "no unit or hub" in capsys.readouterr().err
+    assert main(["hub", folder, "hub-b", "--host", "é", *asks]) == 2
+    assert "give plain names" in capsys.readouterr().err

@@ -1,0 +1,189 @@
+"""The broker that provisioning sets up, a real Mosquitto: who does not belong is not let in, nor where another is."""
+
+import ssl
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from queue import SimpleQueue
+
+import paho.mqtt.client as paho
+import pytest
+from paho.mqtt.enums import CallbackAPIVersion
+
+from provisioning import broker
+from provisioning.authority import Authority
+from sim.broker import Broker
+from tests.provisioning.conftest import HUB, PASSPHRASE
+from wire.envelope import PUBLICATION_BYTES_MAX
+from wire.topics import Leaf
+
+pytestmark = pytest.mark.e2e
+
+SECONDS = 10
+
+
+@pytest.fixture
+def running(authority: Authority, units: list[Path], tmp_path: Path) -> Iterator[Broker]:
+    folder = authority.folder / "hubs" / HUB / "broker"
+    with Broker(tmp_path / "broker", *broker.configuration(folder), "log_type information") as made:
+        yield made
+
+
+class Caller:
+    """An MQTT client that says what became of what it tried."""
+
+    def __init__(self, port: int, home: Path | None, ca: Path, client_id: str = "") -> None:
+        self.said: SimpleQueue[object] = SimpleQueue()
+        self.came: SimpleQueue[str] = SimpleQueue()
+        self.gone = threading.Event()
+        client = paho.Client(CallbackAPIVersion.VERSION2, client_id=client_id, protocol=paho.MQTTv5)
+        context = ssl.create_default_context(cafile=str(ca))
+        if home:
+            context.load_cert_chain(home / "tls.pem", home / "tls.key")
+        client.tls_set_context(context)
+        client.on_connect = lambda _client, _own, _flags, code, _properties: self.said.put(code.value)
+        client.on_publish = lambda _client, _own, _number, code, _properties: self.said.put(code.value)
+        client.on_subscribe = lambda _client, _own, _number, codes, _properties: self.said.put(codes[0].value)
+        client.on_message = lambda _client, _own, publication: self.came.put(publication.topic)
+        client.on_disconnect = lambda *_: self.gone.set()
+        self.client = client
+        self._port = port
+
+    def call(self) -> object:
+        """Connects; the broker's answer, or why there is none."""
+        try:
+            self.client.connect("127.0.0.1", self._port)
+            self.client.loop_start()
+            return self.said.get(timeout=SECONDS)
+        except (OSError, ssl.SSLError) as error:
+            return type(error)
+
+    def publish(self, topic: str, content: bytes = b"x") -> object:
+        self.client.publish(topic, content, qos=1)
+        return self.said.get(timeout=SECONDS)
+
+    def subscribe(self, topic: str) -> object:
+        self.client.subscribe(topic, qos=1)
+        return self.said.get(timeout=SECONDS)
+
+    def close(self) -> None:
+        self.client.disconnect()
+        self.client.loop_stop()
+
+
+@pytest.fixture
+def call(running: Broker, authority: Authority) -> Iterator["Call"]:
+    made = Call(running, authority.folder / "ca.pem")
+    yield made
+    for caller in made.callers:
+        caller.close()
+
+
+class Call:
+    """Makes callers."""
+
+    def __init__(self, running: Broker, ca: Path) -> None:
+        self.callers: list[Caller] = []
+        self._running, self._ca = running, ca
+
+    def __call__(self, home: Path | None, client_id: str = "") -> Caller:
+        caller = Caller(self._running.port, home, self._ca, client_id)
+        self.callers.append(caller)
+        return caller
+
+
+def topic(unit: Path, leaf: Leaf, rest: str = "") -> str:
+    return f"testigo/1/trial/{unit.name}/{leaf.value}{rest}"
+
+
+def refused(answer: object) -> bool:
+    """Whether somebody was kept out, before or while TLS was spoken, or by MQTT."""
+    return (isinstance(answer, type) and issubclass(answer, OSError)) or (isinstance(answer, int) and answer >= 0x80)
+
+
+def is_let_in(caller: Caller) -> bool:
+    """With TLS 1.3 a client learns only afterwards that its certificate was not taken."""
+    try:
+        return caller.call() == 0
+    except Exception:  # noqa: BLE001  queue.Empty: the connection ended with no word
+        return False
+
+
+def test_a_unit_publishes_on_its_own_topics_and_hears_its_receipts(
+    call: Call, units: list[Path], authority: Authority
+) -> None:
+    unit, hub = call(units[0]), call(authority.folder / "hubs" / HUB)
+    assert is_let_in(unit)
+    assert is_let_in(hub)
+    assert hub.subscribe("testigo/1/trial/+/envelope") == 1
+    assert hub.subscribe("testigo/1/trial/+/chunk/+/+") == 1
+    assert unit.subscribe(topic(units[0], Leaf.RECEIPT)) == 1
+    sent = [(Leaf.ENVELOPE, ""), (Leaf.CHUNK, f"/{'0' * 64}/7"), (Leaf.HOLDING, ""), (Leaf.BEAT, "")]
+    for leaf, rest in sent:
+        assert unit.publish(topic(units[0], leaf, rest)) in (0, 0x10)  # 0x10: nobody listens
+    assert {hub.came.get(timeout=SECONDS) for _ in range(2)} == {topic(units[0], *each) for each in sent[:2]}
+    assert hub.publish(topic(units[0], Leaf.RECEIPT)) == 0
+    assert unit.came.get(timeout=SECONDS) == topic(units[0], Leaf.RECEIPT)
+
+
+def test_who_has_no_certificate_is_not_let_in(call: Call) -> None:
+    assert not is_let_in(call(None))
+
+
+def test_who_has_another_authoritys_certificate_is_not_let_in(call: Call, tmp_path: Path) -> None:
+    foreign = Authority.make(tmp_path / "foreign", "trial", PASSPHRASE)
+    (home,) = foreign.add_units(1)
+    assert not is_let_in(call(home))
+
+
+def test_a_unit_writes_on_no_other_units_topics_and_hears_nothing_of_it(call: Call, units: list[Path]) -> None:
+    unit = call(units[0])
+    assert is_let_in(unit)
+    for leaf, rest in ((Leaf.ENVELOPE, ""), (Leaf.CHUNK, f"/{'0' * 64}/7"), (Leaf.HOLDING, ""), (Leaf.RECEIPT, "")):
+        assert refused(unit.publish(topic(units[1], leaf, rest)))
+    assert refused(unit.publish(topic(units[0], Leaf.RECEIPT)))  # nor receipts to itself
+    other = call(units[1])
+    assert is_let_in(other)
+    for pattern in (topic(units[0], Leaf.RECEIPT), "testigo/1/trial/+/envelope", "#"):
+        assert not heard(unit=other, pattern=pattern, sender=unit, on=topic(units[0], Leaf.ENVELOPE))
+
+
+def heard(*, unit: Caller, pattern: str, sender: Caller, on: str) -> bool:
+    """Whether what is sent reaches who asked for it, though the broker may have said that it would."""
+    unit.subscribe(pattern)
+    sender.publish(on)
+    unit.subscribe(topic(Path("u-none"), Leaf.RECEIPT))  # answered after whatever was on its way
+    return not unit.came.empty()
+
+
+def test_nobody_takes_another_units_session(call: Call, units: list[Path]) -> None:
+    """A client id is not believed: who calls itself as another does is itself all the same."""
+    first = call(units[0], client_id=units[0].name)
+    assert is_let_in(first)
+    second = call(units[1], client_id=units[0].name)
+    assert is_let_in(second)
+    assert first.publish(topic(units[0], Leaf.HOLDING)) in (0, 0x10)
+    assert not first.gone.is_set()
+
+
+def test_who_is_revoked_is_not_let_in_again(
+    call: Call, units: list[Path], authority: Authority, running: Broker
+) -> None:
+    gone, stays = call(units[0]), call(units[1])
+    assert is_let_in(gone)
+    authority.revoke(units[0].name)
+    running.stop()  # a restart ends its session too: the list alone only keeps it from coming back
+    running.start()
+    assert gone.gone.wait(SECONDS)
+    assert not is_let_in(call(units[0]))
+    assert is_let_in(stays)
+
+
+def test_what_is_too_long_ends_the_connection_and_what_is_as_long_as_can_be_does_not(
+    call: Call, units: list[Path]
+) -> None:
+    unit = call(units[0])
+    assert is_let_in(unit)
+    assert unit.publish(topic(units[0], Leaf.ENVELOPE), bytes(PUBLICATION_BYTES_MAX)) in (0, 0x10)
+    unit.client.publish(topic(units[0], Leaf.ENVELOPE), bytes(broker.SENT_BYTES_MAX), qos=1)
+    assert unit.gone.wait(SECONDS)
