@@ -7,7 +7,6 @@ answers, which it can verify. The corner is bounded, grows only while the card h
 hold, and is given up first when the unit needs the room itself. Nobody's custody rests on it.
 """
 
-import contextlib
 import errno
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -33,7 +32,8 @@ CARD_ROOM_BYTES = 1024 * 1024 * 1024
 """What carrying leaves free on the card: a day of one record a minute, at 2 MB each."""
 
 UNITS_MAX = 64
-"""How many other units are carried for: more than one courier meets, and few enough to look through."""
+"""How many other units have a place here: more than one courier meets, and few enough to look through. A place in which
+only answers are left, on their way home, is given to a unit that needs one."""
 
 ANSWERS_MAX = 1024
 """How many answers in one folder are read: one a hub and chain, and refusals."""
@@ -89,7 +89,8 @@ class Corner:
                 corner = open_.enter_context(self._opened())
                 root = open_.enter_context(open_.enter_context(Folder.at(stick)).made(ROOT))
                 ours = open_.enter_context(root.made(self.deployment))
-                for unit in self._units(corner, ours):
+                units, spare = self._units(corner, ours)
+                for unit in units:
                     try:
                         with corner.made(unit) as here, ours.made(unit) as there:
                             moved += self._exchange(unit, here, there, self._room(corner))
@@ -97,16 +98,22 @@ class Corner:
                         trouble = f"{unit}: {error.strerror or error}"
                     corner.forget(unit)
                     ours.forget(unit)
+                    if spare and len(list(corner.names())) > UNITS_MAX:
+                        _empty(corner, spare.pop(0))
         except OSError as error:
             trouble = f"{error.strerror or error}"
         return moved, trouble and f"{trouble}: not all could be carried for others: it is tried on each stick"
 
     def make_way(self) -> None:
-        """Gives up as much as the card lacks room for the unit's own records, of each unit pictures first."""
+        """Gives up as much as the card lacks room for the unit's own records, of each unit pictures first.
+
+        Raises:
+            OSError: the card refused.
+        """
         lacks = CARD_ROOM_BYTES - self.storage.free()
         if lacks <= 0:
             return
-        with contextlib.suppress(OSError), self._opened() as corner:
+        with self._opened() as corner:
             for unit in list(corner.names()):
                 with corner.made(unit) as here:
                     for name in sorted(here.names(), key=lambda name: not name.endswith(Leaf.PICTURE.value)):
@@ -120,10 +127,25 @@ class Corner:
         with Folder.at(self.storage.folder) as card:
             return card.made("carried")
 
-    def _units(self, corner: Folder, ours: Folder) -> list[str]:
-        """Whom to carry for: those carried for already, then those new on the stick."""
-        names = dict.fromkeys((*sorted(corner.names()), *sorted(ours.names())))
-        return [name for name in names if NAME.fullmatch(name) and name != self.unit][:UNITS_MAX]
+    def _units(self, corner: Folder, ours: Folder) -> tuple[list[str], list[str]]:
+        """Whom to carry for: those carried for already, then those new on the stick; and whose places are to be had.
+
+        These are the ones with nothing but answers in them, the oldest first. Their units hold all that they have until
+        some courier brings an answer, and what waits for a hub is never driven out by what may be rubbish.
+        """
+        carried, there = (
+            [name for name in sorted(folder.names()) if NAME.fullmatch(name) and name != self.unit]
+            for folder in (corner, ours)
+        )
+        new = [name for name in there if name not in carried]
+        spare = dict[str, int]()
+        for unit in carried if len(carried) + len(new) > UNITS_MAX else ():
+            with corner.made(unit) as here:
+                if not _files(here):
+                    answers = answers_in(here, unit, self.hubs).values()
+                    spare[unit] = max((answer.statement.at for answer in answers), default=0)
+        free = max(0, UNITS_MAX - len(carried) + len(spare))
+        return [*carried, *new[:free]], sorted(spare, key=lambda unit: spare[unit])
 
     def _room(self, corner: Folder) -> int:
         used = 0
@@ -222,6 +244,14 @@ def _give(here: Folder, there: Folder) -> int:
         given += there.write(str(file), here.pieces(str(file), file.leaf.bytes_max), file.sha256) is not None
     there.sync()
     return given
+
+
+def _empty(corner: Folder, unit: str) -> None:
+    """Gives up a unit's place."""
+    with corner.made(unit) as here:
+        for name in list(here.names()):
+            here.remove(name)
+    corner.forget(unit)
 
 
 def answers_in(folder: Folder, unit: str, hubs: Mapping[str, Verifier]) -> dict[str, Answer]:

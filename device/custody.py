@@ -12,7 +12,7 @@ from device.ports import Acknowledged, Clock, Delivered, Indicator, Link, LinkDo
 from device.route import Route
 from device.settings import Settings
 from device.signals import Signal
-from device.store import CardError, Place, Store
+from device.store import Place, Store
 from wire import note
 from wire.errors import TheirFault
 from wire.log import Log
@@ -56,6 +56,8 @@ LinkEvent = LinkUp | LinkDown | Acknowledged | Delivered
 
 class Custody:
     """What becomes of records once they are kept.
+
+    Whatever is done here may find that the card refuses (CardError): what is undone then is done when its time comes.
 
     Args:
         settings: the unit's.
@@ -129,6 +131,15 @@ class Custody:
             case Delivered(_, payload):
                 self._delivered(payload)
 
+    @property
+    def is_up(self) -> bool:
+        """Whether there is a link with room on it."""
+        return self._up is not None and not self._is_leaving and len(self._on_their_way) < self._up.window
+
+    def say(self, leaf: Leaf, payload: bytes) -> None:
+        """Publishes something that waits nowhere: lost, it is lost."""
+        self._publish(leaf, payload)
+
     def wake(self) -> None:
         """Lets time pass: connections, offers and farewells come due."""
         now = self._clock.ms()
@@ -196,7 +207,8 @@ class Custody:
             if self._up is None or len(self._on_their_way) >= self._up.window:
                 return
             place = self._unsaid.pop(0)
-            holding = Holding(chain=place.chain, hash=place.prev, seq=place.seq - 1, unit=self._settings.unit)
+            heard, unit = self._store.heard(place.chain), self._settings.unit
+            holding = Holding(chain=place.chain, hash=place.prev, heard=heard, seq=place.seq - 1, unit=unit)
             self._publish(Leaf.HOLDING, note.write(holding, self._signer))
         self._holding_at = self._clock.ms() + HOLDING_MS + self._chance.randrange(HOLDING_MS)
 
@@ -254,24 +266,20 @@ class Custody:
         except TheirFault as error:
             self._log(Event.RECEIPT_IGNORED, why=str(error))
             return
-        held = self._store.receipted()
+        gains = self._store.gains
         if self._receipted(receipt):
             self._route.answered()
-            if self._store.receipted() != held:
+            if self._store.gains != gains:
                 self._route.gained()
                 self._hope()
-            self._outbox.asked(receipt.statement.hub, receipt.statement.missing, now)
+            self._outbox.asked(receipt.statement.hub, receipt.statement.chain, receipt.statement.missing, now)
             self._offer_from = now  # a hub has spoken: what it holds is known
             self._offer()
 
     def _receipted(self, receipt: note.Note[Receipt]) -> bool:
         """Files a receipt; whether it was for us."""
         statement = receipt.statement
-        try:
-            is_ours = statement.unit == self._settings.unit and self._store.settle(receipt)
-        except CardError as error:
-            self._log(Event.CARD_BAD, why=str(error))
-            return False
+        is_ours = statement.unit == self._settings.unit and self._store.settle(receipt)
         if is_ours:
             self._log(Event.RECEIPTED, hub=statement.hub, seq=statement.seq, whole=statement.whole)
             self._show()
@@ -280,10 +288,14 @@ class Custody:
         return is_ours
 
     def _refused(self, refused: Refused) -> bool:
-        """Puts a refused record off for that hub; whether it was ours."""
-        kept = self._store.find(refused.publication)
-        if kept is None or refused.unit != self._settings.unit:
-            self._log(Event.RECEIPT_IGNORED, hub=refused.hub, why="it refuses something this card has not")
+        """Puts a refused record off for that hub; whether that, or a chunk, was ours."""
+        kept, is_ours = self._store.find(refused.publication), refused.unit == self._settings.unit
+        if is_ours and kept is None and (picture := self._store.picture_of(refused.publication)):
+            # Nothing is to be done: the hub asks for the chunk again when it would take it.
+            self._log(Event.CHUNK_REFUSED, hub=refused.hub, sha256=picture, why=refused.why, words=refused.words)
+            return True
+        if kept is None or not is_ours:
+            self._log(Event.RECEIPT_IGNORED, hub=refused.hub, why="it refuses something this card does not know")
             return False
         self._log(Event.REFUSED, hub=refused.hub, seq=kept.seq, why=refused.why, words=refused.words)
         self._outbox.refused(refused.hub, kept, self._clock.ms())
@@ -300,6 +312,8 @@ class Custody:
 
     def _show(self) -> None:
         self._waits = self._store.waiting_count(self._settings.receipts) > 0
+        if self._lamp is Signal.REFUSED and self._clock.ms() < self._refused_until:
+            return  # the receipts that come with a refusal must not hide it
         if self._instead is not None:
             self._say(self._instead)
         elif not self._waits:
@@ -308,6 +322,6 @@ class Custody:
             self._say(Signal.LINK_WAITING if self._up is None else Signal.LINK_SENDING)
 
     def _say(self, signal: Signal) -> None:
-        if signal is not self._lamp or signal is Signal.REFUSED:
+        if signal is not self._lamp:
             self._lamp = signal
             self._indicator.show(signal)

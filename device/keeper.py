@@ -10,9 +10,10 @@ from device.ports import Clock, Frame
 from device.store import CardError, Place, Store
 from wire import note
 from wire.envelope import PICTURE_BYTES_MAX, SEALED_BYTES_MAX, Envelope, Sealed, context, join
+from wire.fields import NOTHING
 from wire.note import Note, Signer
 from wire.record import PARTS_MAX, Mode, Picture, Quality, Record
-from wire.seal import Recipient, seal
+from wire.seal import Recipient, Seal, seal
 
 PAYLOADS_CHARACTERS_MAX = 10000
 """What fits a note even where JSON writes six bytes for each (a control character); thrice the longest sheet known."""
@@ -24,17 +25,28 @@ class Prepared:
 
     Attributes:
         frame: the frame it is of.
-        context: where it opens.
+        place: that place.
+        number: which of its record's pictures it is.
         photograph: what the record says of it.
         sealed: the sealed bytes.
         named: their hash and size.
+        record: a seal for the record itself, begun: a volunteer waits for the rest.
     """
 
     frame: Frame
-    context: bytes
+    place: Place
+    number: int
     photograph: Picture
     sealed: bytes
     named: Sealed
+    record: Seal
+
+
+@dataclass(frozen=True, slots=True)
+class Placed(Place):
+    """Where a record stands in the chain, and its identity."""
+
+    identity: str
 
 
 class Keeper:
@@ -48,6 +60,10 @@ class Keeper:
         clock: the unit's.
         profile: id of the profile that payloads are read by.
         mode: live or training.
+
+    Attributes:
+        store: the card.
+        mode: of the records to come.
     """
 
     def __init__(
@@ -61,12 +77,12 @@ class Keeper:
         mode: Mode,
     ) -> None:
         self.store = store
+        self.mode = mode
         self._deployment = deployment
         self._signer = signer
         self._recipients = recipients
         self._clock = clock
         self._profile = profile
-        self._mode = mode
 
     def prepare(self, frame: Frame, number: int = 0) -> "Future[Prepared]":
         """Begins to seal a frame's photograph, while the reader still looks whether there is anything to keep.
@@ -75,11 +91,17 @@ class Keeper:
             frame: the frame.
             number: which of its record's pictures it will be, from 0.
         """
-        return self.store.aside.submit(self._prepare, frame, self._context(self.store.place(), f"picture/{number}"))
+        return self.store.aside.submit(self._prepare, frame, self.store.place(), number)
 
     def keep(
-        self, payloads: Sequence[str], quality: Quality, doubt: str, frames: Sequence["Future[Prepared]"]
-    ) -> Place:
+        self,
+        payloads: Sequence[str],
+        quality: Quality,
+        doubt: str,
+        frames: Sequence["Future[Prepared]"],
+        first: str = NOTHING,
+        part: int = 1,
+    ) -> Placed:
         """Keeps what was read, with its photographs.
 
         Args:
@@ -87,9 +109,11 @@ class Keeper:
             quality: how well the photograph could be read.
             doubt: why they are no acta of the profile; empty when they are one.
             frames: what `prepare` returned for each photograph that belongs to it, in their order.
+            first: identity of the record whose sheet it is a further part of; `NOTHING` for the first of a sheet.
+            part: its number among the parts of that sheet.
 
         Returns:
-            Where it stands in the chain.
+            Where it stands in the chain, and its identity.
 
         Raises:
             CardError: it is not kept.
@@ -101,9 +125,7 @@ class Keeper:
         self.store.recover()
         self.store.reserve(sum(frame.result().named.size for frame in frames) + SEALED_BYTES_MAX)
         place, unit = self.store.place(), self._signer.verifier.name
-        photographs = [
-            self._at(self._context(place, f"picture/{number}"), frame.result()) for number, frame in enumerate(frames)
-        ]
+        photographs = [self._at(place, number, frame.result()) for number, frame in enumerate(frames)]
         writing = [self.store.write(picture.sealed, number) for number, picture in enumerate(photographs)]
         record = Record(
             after=self.store.last_receipt(),
@@ -113,8 +135,10 @@ class Keeper:
             date=utc(self._clock.seconds()),
             deployment=self._deployment,
             doubt=doubt,
-            mode=self._mode,
+            first=first,
+            mode=self.mode,
             ms=self._clock.ms(),
+            part=part,
             payloads=tuple(payloads),
             pictures=tuple(picture.photograph for picture in photographs),
             profile=self._profile,
@@ -122,7 +146,8 @@ class Keeper:
             seq=place.seq,
             unit=unit,
         )
-        sealed_record = seal(note.write(record, self._signer), self._recipients, self._context(place, "record"))
+        written = note.write(record, self._signer)
+        sealed_record = (photographs[0].record if photographs else self._begun(place)).close(written)
         envelope = Envelope(
             chain=place.chain,
             deployment=self._deployment,
@@ -134,20 +159,25 @@ class Keeper:
         )
         signed = note.write(envelope, self._signer)
         self.store.keep(Note(envelope, note.text_of(signed)), join(signed, sealed_record), writing)
-        return place
+        identity = hashlib.sha256(note.text_of(written)).hexdigest()
+        return Placed(place.chain, place.seq, place.prev, identity)
 
-    def _prepare(self, frame: Frame, bound: bytes) -> Prepared:
-        sealed = seal(frame.picture, self._recipients, bound)
+    def _prepare(self, frame: Frame, place: Place, number: int) -> Prepared:
+        sealed = seal(frame.picture, self._recipients, self._context(place, f"picture/{number}"))
         if len(sealed) > PICTURE_BYTES_MAX:
             raise CardError(
                 f"photograph: {len(sealed)} bytes sealed, at most {PICTURE_BYTES_MAX} are kept: take smaller ones"
             )
         photograph = Picture(frame.media, hashlib.sha256(frame.picture).hexdigest(), len(frame.picture))
-        return Prepared(frame, bound, photograph, sealed, Sealed.of(sealed))
+        return Prepared(frame, place, number, photograph, sealed, Sealed.of(sealed), self._begun(place))
 
-    def _at(self, bound: bytes, prepared: Prepared) -> Prepared:
+    def _at(self, place: Place, number: int, prepared: Prepared) -> Prepared:
         """The same for this place: the chain may have gone on, or ended, since it was prepared."""
-        return prepared if prepared.context == bound else self._prepare(prepared.frame, bound)
+        is_there = (prepared.place, prepared.number) == (place, number)
+        return prepared if is_there else self._prepare(prepared.frame, place, number)
+
+    def _begun(self, place: Place) -> Seal:
+        return Seal(self._recipients, self._context(place, "record"))
 
     def _context(self, place: Place, what: str) -> bytes:
         return context(self._deployment, self._signer.verifier.name, place.chain, place.seq, what)

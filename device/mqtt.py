@@ -36,7 +36,7 @@ ANSWER_SECONDS_MAX = 120
 """A slow link needs its time for what is on its way; what is still unacknowledged then never will be."""
 
 INCOMING_BYTES_MAX = 262144
-"""The longest that the broker is asked to send."""
+"""The longest that the broker is asked to send; one that sends more is left: paho would take 256 MB into memory."""
 
 _BYTES_MAX = 268435455  # MQTT 5.0, 2.1.4: what a packet's length field can say
 
@@ -64,6 +64,7 @@ class MqttLink:
         self._orders: queue.SimpleQueue[int | None] = queue.SimpleQueue()
         self._asked = threading.Event()
         self._unanswered: deque[tuple[float, mqtt.MQTTMessageInfo]] = deque()
+        self._leaving = threading.Event()
         self._left = threading.Event()
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="mqtt", daemon=True)
@@ -90,6 +91,7 @@ class MqttLink:
         """Ends the connection, if there is one."""
         client = self._client
         if client is not None:
+            self._leaving.set()  # first: the broker may hang up before `disconnect` is back
             client.disconnect()
             self._left.set()
 
@@ -114,6 +116,7 @@ class MqttLink:
         """Connects and stays until it is over; why it is over."""
         ended: list[str] = []
         self._unanswered.clear()
+        self._leaving.clear()
         self._left.clear()
         client = self._new_client(broker, tls, ended)
         properties: Any = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
@@ -128,6 +131,8 @@ class MqttLink:
             answered_by = time.monotonic() + CONNECT_SECONDS_MAX
             try:
                 while client.loop(timeout=1.0) == mqtt.MQTT_ERR_SUCCESS and not self._is_over():
+                    if why := _too_much(client):
+                        return why
                     if self._client is None and time.monotonic() > answered_by:
                         return f"the broker did not answer within {CONNECT_SECONDS_MAX} s"
                     while self._unanswered and self._unanswered[0][1].is_published():
@@ -136,7 +141,7 @@ class MqttLink:
                         return f"the broker did not acknowledge a publication within {ANSWER_SECONDS_MAX} s"
             except Exception as error:  # noqa: BLE001  whatever paho makes of rubbish ends the connection, not the thread
                 return f"the broker speaks rubbish: {type(error).__name__}: {error}"
-        if self._left.is_set():
+        if self._leaving.is_set():
             return "left from here"
         return ended[0] if ended else "the connection was lost"
 
@@ -193,6 +198,16 @@ class MqttLink:
         client.on_connect, client.on_subscribe, client.on_publish = connected, subscribed, published
         client.on_message, client.on_disconnect = delivered, disconnected
         return client
+
+
+def _too_much(client: mqtt.Client) -> str:
+    """What a broker sends that would fill the memory, in words; paho has no limits, nor a public place for any."""
+    coming = client._in_packet["remaining_length"]
+    if coming > INCOMING_BYTES_MAX:
+        return f"the broker sends {coming} bytes at once, though it was asked for no more than {INCOMING_BYTES_MAX}"
+    if client._in_messages:  # kept until their end is agreed on, any number of them
+        return "the broker sends with QoS 2, which was not subscribed to"
+    return ""
 
 
 def _tls(broker: Broker, base: Path) -> ssl.SSLContext | None:

@@ -66,7 +66,7 @@ class Outbox:
     chance: Random
     _tries: dict[str, _Try] = field(default_factory=dict)
     _put_off: dict[tuple[str, str], Ms] = field(default_factory=dict)
-    _missing: dict[str, tuple[Missing, ...]] = field(default_factory=dict)
+    _missing: dict[tuple[str, str], tuple[Missing, ...]] = field(default_factory=dict)
     _heard: dict[str, Ms] = field(default_factory=dict)
     _connected_at: Ms = 0
 
@@ -131,9 +131,9 @@ class Outbox:
             self._tries.clear()
         self._heard[hub] = now
 
-    def asked(self, hub: str, missing: tuple[Missing, ...], now: Ms) -> None:
-        """A hub's receipt says which chunks it lacks."""
-        self._missing[hub] = missing
+    def asked(self, hub: str, chain: str, missing: tuple[Missing, ...], now: Ms) -> None:
+        """A hub's receipt says which chunks it lacks of a chain."""
+        self._missing[hub, chain] = missing
         self.heard(hub, now)
 
     def _is_due(self, key: str, now: Ms) -> bool:

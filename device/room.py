@@ -42,7 +42,11 @@ class Room:
         self.is_short = False
 
     def idle(self, now: Ms) -> bool:
-        """Makes room while nobody waits for the unit; whether `is_short` has changed."""
+        """Makes room while nobody waits for the unit; whether `is_short` has changed.
+
+        Raises:
+            OSError: the card does not even tell what is free.
+        """
         if now < self._look_at:
             return False
         self._look_at, before = now + LOOK_MS, self.is_short

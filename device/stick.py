@@ -20,7 +20,7 @@ from device.log import Event
 from device.ports import Ms, Stick, StickIn, StickOut, StickWorked
 from device.settings import Settings
 from device.signals import Signal
-from device.store import Kept, Store
+from device.store import CardError, Kept, Store
 from wire import note
 from wire.bundle import PICTURES_MAX, RECORDS_MAX, ROOT, Bundle, File, Leaf
 from wire.envelope import Sealed
@@ -119,6 +119,8 @@ class Sticks:
                 self._stick.beside(self._visit.send(outcome))
             except StopIteration:
                 self._visit, self.signal = None, Signal.STICK_DONE
+            except CardError as error:
+                self._end(str(error), now)
 
     def _end(self, why: str, now: Ms) -> None:
         self._visit, self.signal, self._bad_until = None, Signal.STICK_BAD, now + BAD_SHOWN_MS

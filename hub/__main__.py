@@ -4,29 +4,34 @@ import argparse
 import signal
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import msgspec
 
-from hub import count, register, settings
+from hub import count, health, register, settings
 from hub.check import check
 from hub.examine import Examiner
 from hub.keys import Keys
-from hub.ledger import Ledger
+from hub.ledger import Ledger, NoLedgerError
 from hub.log import Event, to_stderr
 from hub.mqtt import Link
 from hub.pictures import Pictures
 from hub.running import about, opened
-from hub.settings import POSTGRESQL, Settings
+from hub.settings import Settings
 from hub.stick import Import
 from wire.errors import TestigoError
 
 
 def main() -> int:
-    """Runs the program; returns its exit code: 2 where something is to be mended by the person at it."""
+    """Runs the program.
+
+    Returns:
+        Its exit code: 1 where something on a stick was not imported, 2 where something is to be mended by the person
+        at it.
+    """
     arguments = _parser().parse_args()
     if arguments.settings is None:
         _parser().error("the settings file is not given: say --settings FILE")
@@ -38,9 +43,11 @@ def main() -> int:
             case "export":
                 _export(chosen, arguments.file, force=arguments.force)
             case "import":
-                _import(chosen, arguments.folder, is_dry=arguments.dry_run)
+                return 0 if _import(chosen, arguments.folder, is_dry=arguments.dry_run) else 1
             case "check":
                 _check(chosen)
+            case "units":
+                _units(chosen)
             case _:
                 _run(chosen)
     except TestigoError as error:
@@ -71,37 +78,48 @@ def _export(chosen: Settings, file: Path, *, force: bool) -> None:
     print(f"{file}: {written} rows")
 
 
+def _units(chosen: Settings) -> None:
+    with Ledger.opened(chosen.database, about(chosen), write=False) as ledger:
+        print(health.text(ledger, register.read(chosen.register)), end="")
+
+
 def _check(chosen: Settings) -> None:
     with Ledger.opened(chosen.database, about(chosen), write=True) as ledger:
         whole, lost = check(ledger, Pictures(chosen.pictures), to_stderr)
     print(f"pictures: {whole} whole, {lost} lost" + (": they are asked for again" if lost else ""))
 
 
-def _import(chosen: Settings, stick: Path, *, is_dry: bool) -> None:
+def _import(chosen: Settings, stick: Path, *, is_dry: bool) -> bool:
+    """Imports a stick, or tells what that would do; returns whether all that is on it is held then."""
     if not is_dry:
         with opened(chosen, lambda: int(time.time()), to_stderr) as intake:
-            _print(Import(chosen.deployment, intake.ledger, intake.examiner, intake.register(), intake).run(stick))
-        return
+            units = intake.register()
+            return _printed(Import(chosen.deployment, intake.ledger, intake.examiner, units, intake).run(stick))
     keys = Keys.read(chosen.keys, chosen.name)
     examiner = Examiner(chosen.deployment, keys.opener, chosen.profile)
     with _read_only(chosen) as ledger:  # in no one transaction: a stick is slow, and the hub's log would grow
-        _print(Import(chosen.deployment, ledger, examiner, register.read(chosen.register)).run(stick))
+        return _printed(Import(chosen.deployment, ledger, examiner, register.read(chosen.register)).run(stick))
 
 
-def _print(lines: Iterator[str]) -> None:
-    for line in lines:
-        print(line, flush=True)
+def _printed(lines: Generator[str, None, bool]) -> bool:
+    """Prints each line when it is known; returns what they come to."""
+    while True:
+        try:
+            print(next(lines), flush=True)
+        except StopIteration as end:
+            return bool(end.value)
 
 
 @contextmanager
 def _read_only(chosen: Settings) -> Iterator[Ledger]:
     """The ledger, which a running hub may have open; an empty one for a hub that has never run."""
-    if chosen.database.startswith(POSTGRESQL) or Path(chosen.database).exists():
-        with Ledger.opened(chosen.database, about(chosen), write=False) as ledger:
-            yield ledger
-    else:
-        with TemporaryDirectory() as folder, Ledger.opened(f"{folder}/empty.db", about(chosen), write=True) as ledger:
-            yield ledger
+    with ExitStack() as stack:
+        try:
+            ledger = stack.enter_context(Ledger.opened(chosen.database, about(chosen), write=False))
+        except NoLedgerError:
+            empty = f"{stack.enter_context(TemporaryDirectory())}/empty.db"
+            ledger = stack.enter_context(Ledger.opened(empty, about(chosen), write=True))
+        yield ledger
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -117,6 +135,7 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("file", type=Path, metavar="FILE.csv")
     export.add_argument("--force", action="store_true", help="overwrite the file")
     commands.add_parser("check", parents=[common], help="read all pictures; those that rotted are asked for again")
+    commands.add_parser("units", parents=[common], help="print how each unit is, by what it said of itself last")
     imports = commands.add_parser(
         "import", parents=[common], help="take what units left on a stick, and put the receipts on it"
     )

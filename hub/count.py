@@ -5,6 +5,7 @@ many units read it. A mesa with two different sets is in conflict, and does not 
 """
 
 import csv
+import hashlib
 import itertools
 import os
 import secrets
@@ -21,6 +22,10 @@ from hub.ledger import Ledger, Outcome
 from hub.pictures import fsync_folder
 from wire.acta import Acta, Profile
 from wire.errors import OurFault
+from wire.note import text_of
+
+Row = tuple[str, str, int, int, str]
+"""A record that does not count: unit, chain, seq, when it was kept, and why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +61,7 @@ class Count(msgspec.Struct, frozen=True):
         counted: how many mesas count.
         conflicts: the mesas that have more than one reading.
         incomplete: records with some of a sheet's QR codes.
+        parts: pictures of the rest of a sheet whose first part is another record, together with those of the same.
         unread: records and envelopes in which there is no acta, and why.
         training: how many training records are held: they never count.
         strays: envelopes beside their chain.
@@ -66,6 +72,7 @@ class Count(msgspec.Struct, frozen=True):
     counted: int
     conflicts: list[str]
     incomplete: list[Aside]
+    parts: list[Aside]
     unread: list[Aside]
     training: int
     strays: list[Aside]
@@ -111,7 +118,8 @@ def count(ledger: Ledger, profile: Profile) -> Count:
         counted,
         list(conflicts),
         _aside(ledger.records(Outcome.INCOMPLETE)),
-        _aside(ledger.records(Outcome.UNREAD) + ledger.unopened()),
+        _aside(_parts(ledger)),
+        _aside(sorted(ledger.records(Outcome.UNREAD) + ledger.unopened())),
         len(ledger.records(Outcome.TRAINING)),
         _aside(ledger.strays()),
         votes,
@@ -120,8 +128,25 @@ def count(ledger: Ledger, profile: Profile) -> Count:
     )
 
 
-def _aside(rows: list[tuple[str, str, int, int, str]]) -> list[Aside]:
-    return [Aside(unit, chain, seq, words) for unit, chain, seq, _, words in sorted(rows)]
+def _aside(rows: list[Row]) -> list[Aside]:
+    return [Aside(unit, chain, seq, words) for unit, chain, seq, _, words in rows]
+
+
+def _parts(ledger: Ledger) -> list[Row]:
+    """The further parts of sheets, those of one sheet together, with the place of its first part."""
+    rows = ledger.records(Outcome.PART)
+    held = {
+        hashlib.sha256(text_of(text)).hexdigest(): (unit, chain, seq)
+        for unit, chain in sorted({(unit, chain) for unit, chain, *_ in rows})
+        for seq, text in ledger.notes(unit, chain)
+    }
+    placed: list[tuple[tuple[str, str, int], Row]] = []
+    for unit, chain, seq, at, words in rows:
+        part, _, first = words.rpartition(" of the record ")
+        place = held.get(first, (unit, chain, 0))
+        words = f"{part} of record {place[2]}" if place[2] else f"{part} of a record that is not held"
+        placed.append((place, (unit, chain, seq, at, words)))
+    return [row for _, row in sorted(placed)]
 
 
 def text(counted: Count) -> str:
@@ -138,6 +163,7 @@ def text(counted: Count) -> str:
         lines += [f"  {mesa}" for mesa in counted.conflicts]
     for what, why, asides in (
         ("record", "with some of a sheet's QR codes", counted.incomplete),
+        ("picture", "of the rest of a sheet", counted.parts),
         ("record", "without an acta", counted.unread),
         ("envelope", "beside the chain (forks)", counted.strays),
     ):
@@ -198,6 +224,7 @@ def _write(rows: Any, ledger: Ledger, profile: Profile) -> int:
         written += 1
     for status, asides in (
         ("incomplete", ledger.records(Outcome.INCOMPLETE)),
+        ("part", _parts(ledger)),
         ("unread", sorted(ledger.records(Outcome.UNREAD) + ledger.unopened())),
         ("training", ledger.records(Outcome.TRAINING)),
         ("stray", ledger.strays()),

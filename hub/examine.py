@@ -13,6 +13,7 @@ from wire import note
 from wire.acta import Acta, Incomplete, Profile, Refusal
 from wire.envelope import Envelope, context, split
 from wire.errors import TheirFault
+from wire.fields import NOTHING
 from wire.note import Note, Verifier
 from wire.record import Mode, Record
 from wire.seal import Opener
@@ -98,6 +99,8 @@ class Examiner:
         profile = self.profile
         if record.mode is not Mode.LIVE:
             return Outcome.TRAINING, "", ""
+        if not record.payloads and record.first != NOTHING:
+            return Outcome.PART, "", f"part {record.part} of the record {record.first}"
         if not record.payloads:
             return Outcome.UNREAD, "", "no QR code was read"
         if record.profile != profile.id:

@@ -25,15 +25,16 @@ from operator import itemgetter
 
 import msgspec
 
-from hub.examine import Examined, Examiner, check_unit
+from hub.examine import Examined, Examiner, WrongTopicError, check_unit
 from hub.keys import Keys
-from hub.ledger import Chain, Kept, Ledger, Picture, Place
+from hub.ledger import Beaten, Chain, Kept, Lacking, Ledger, Picture, Place
 from hub.log import Event
 from hub.pictures import Pictures
 from hub.quota import MEGABYTE, STRAYS_MAX, NoRoomError, Quota, QuotaError
 from hub.second import Second, Task
 from wire import note
 from wire.acta import Profile
+from wire.beat import Beat
 from wire.envelope import CHUNK_BYTES, Sealed, join
 from wire.errors import MalformedError, TheirFault, UnknownSignerError
 from wire.fields import NOTHING
@@ -59,6 +60,13 @@ SHARED_MIN = 32
 
 BEHIND_SECONDS_MAX = 60
 """By how much the clock may be behind the last receipt before it is told: a small step back is no fault."""
+
+AHEAD_SECONDS_MAX = 100 * 365 * 86400
+"""How far beyond the clock a receipt is dated because its unit says that it knows as late a one: a clock that was lost
+says 1970. Since the clock goes on, there is always a later moment within it, however far a liar went."""
+
+AHEAD_MAX = 4096
+"""Of how many chains of which nothing is held it is remembered; of one that is forgotten, its unit says it again."""
 
 _WORDS_MAX = 400
 _STEP = 256
@@ -127,6 +135,8 @@ class Intake:
         """What lasts and was told when it began: a unit at its quota, a disk that is low, a clock that is behind."""
         self.turns: dict[tuple[str, str], tuple[int, int]] = {}
         """Beyond which place each chain's pictures are asked for in turn, where they are too many for one receipt."""
+        self.ahead: dict[tuple[str, str], int] = {}
+        """What receipts of chains of which nothing is held were dated, where that is beyond the clock."""
         self.examiner = Examiner(deployment, keys.opener, profile)
 
     def take(self, batch: Sequence[tuple[str, bytes]]) -> Answers:
@@ -186,8 +196,9 @@ class _Batch:
         self._asked: set[tuple[str, str]] = set()
         self._grown: set[tuple[str, str]] = set()
         self._fitted: dict[int, tuple[Chain, int]] = {}
-        self._holdings: set[tuple[str, str]] = set()
+        self._holdings: dict[tuple[str, str], int] = {}
         self._refusals: dict[tuple[str, str, str], str] = {}
+        self._beats: dict[str, tuple[Beat, bytes]] = {}
         self._events: list[tuple[Event, dict[str, str | int]]] = []
         self._lasts(Event.CLOCK_BEHIND, self._now - clock > BEHIND_SECONDS_MAX)
         self._lasts(Event.DISK_LOW, self._is_low)
@@ -212,10 +223,12 @@ class _Batch:
                     self._refuse(chunk.topic.unit, chunk.content, fault)
             chains |= self._ledger.chains((self._asked | self._grown) - chains.keys())
             # Who asks anew is perhaps without what the last receipt asked for: its turn is over.
-            for key in sorted(self._grown | self._holdings):
+            for key in sorted(self._grown | self._holdings.keys()):
                 self._receipt(chains[key])
             answers = [(self._topic(unit), chains[unit, chain].receipt) for unit, chain in sorted(chains)]
             refusals = self._signed_refusals()
+            for beat, publication in self._beats.values():
+                self._take_beat(beat, publication)
             self._ledger.passes(self._now)
         # Durable from here on.
         self._tell()
@@ -238,11 +251,35 @@ class _Batch:
                     holding = note.read(publication, Holding, self._trusted).statement
                     check_unit(holding.unit, topic.unit)
                     self._asked.add((holding.unit, holding.chain))
-                    self._holdings.add((holding.unit, holding.chain))
+                    self._hold(holding)
+                case Leaf.BEAT:
+                    beat = note.read(publication, Beat, self._trusted).statement
+                    check_unit(beat.unit, topic.unit)
+                    if beat.deployment != topic.deployment:
+                        raise WrongTopicError(f"a beat of the deployment {beat.deployment}: publish it in its own")
+                    self._beats[beat.unit] = beat, publication  # one in a batch: a stolen key must not fill the log
                 case _:
                     self._came.append((topic.unit, publication))
         except TheirFault as fault:
             self._refuse(topic.unit, publication, fault)
+
+    def _hold(self, holding: Holding) -> None:
+        """Notes from when on a receipt must be, for the unit to believe that it is the youngest."""
+        key, own = (holding.unit, holding.chain), self._intake.keys.signer.verifier.name
+        latest = max((each.at for each in holding.heard if each.hub == own), default=-1)
+        if latest > self._now + BEHIND_SECONDS_MAX:
+            self._lasts(Event.RECEIPT_AHEAD, True, holding.unit)
+        heeded = latest + 1 if latest <= self._now + AHEAD_SECONDS_MAX else 0
+        self._holdings[key] = max(heeded, self._holdings.get(key, 0))
+
+    def _take_beat(self, beat: Beat, publication: bytes) -> None:
+        """Keeps a unit's last beat; one that was said before it, and comes again, is none."""
+        last = beat_in(self._ledger.beat(beat.unit), self._trusted)
+        if last and last.chain == beat.chain and last.age >= beat.age:
+            return
+        self._ledger.keep_beat(Beaten(beat.unit, self._now, publication))
+        if beat.troubles and not (last and last.troubles == beat.troubles):
+            self._events.append((Event.AILING, {"unit": beat.unit, "troubles": " ".join(beat.troubles)}))
 
     def _examined(self) -> list[Examined | TheirFault]:
         """What the publications say by themselves (checks 2 to 5 and 7 to 9), half of them by the second process."""
@@ -274,18 +311,27 @@ class _Batch:
     def _chains(self) -> dict[tuple[str, str], Chain]:
         """The chains that are spoken of; new ones are begun, as long as their units may have more."""
         chains = self._ledger.chains(self._offers.keys() | self._asked)
+        begun: dict[str, int] = {}
         for key in sorted((self._offers.keys() | self._asked) - chains.keys()):
             # Nothing is held of it, and of what is only asked for nothing is kept: it has no number yet.
             chains[key] = Chain(0, *key, 0, NOTHING, b"", "")
             if key not in self._offers:
                 continue
-            if self._ledger.chains_of(key[0]) < self._intake.quota.chains:
+            if key[0] not in begun:
+                begun[key[0]] = self._chains_of(key[0])
+            if begun[key[0]] < self._intake.quota.chains:
+                begun[key[0]] += 1
                 chains[key] = self._ledger.begin(chains[key])
                 continue
             fault = self._over(key[0], "unit_chains", f"{self._intake.quota.chains} chains")
             for offer in self._offers.pop(key):
                 self._refuse(key[0], join(offer.note, offer.sealed), fault)
         return chains
+
+    def _chains_of(self, unit: str) -> int:
+        """How many chains a unit has begun with its present key: those of a stolen one shut nobody out."""
+        key_id = self._trusted[unit].key_id
+        return sum(note.key_id_of(first) == key_id for first in self._ledger.firsts(unit))
 
     def _over(self, unit: str, setting: str, most: str) -> QuotaError:
         """That a unit has as much here as it may have."""
@@ -299,7 +345,7 @@ class _Batch:
             lasting.discard(key)
         elif key not in lasting:
             lasting.add(key)
-            self._events.append((event, {"unit": unit, "setting": setting} if unit else {}))
+            self._events.append((event, {name: said for name, said in (("unit", unit), ("setting", setting)) if said}))
 
     def _keep(self, chains: Mapping[tuple[str, str], Chain]) -> None:
         kept: list[Kept] = []
@@ -475,9 +521,9 @@ class _Batch:
     def _receipt(self, chain: Chain) -> None:
         """Signs a receipt, if what is held of the chain is not what the last one says, or its unit asks.
 
-        A unit believes the youngest one. So whoever asks gets one of now, lest a hub that was restored from an old
-        backup repeat what the unit has long known more than; and none is of an earlier date than the last, lest it be
-        ignored when the hub's clock was set back.
+        A unit believes the youngest one. So whoever asks gets a younger one than it knows, lest a hub that was restored
+        from an old backup repeat what the unit has long known more than; and none is of an earlier date than the last,
+        lest it be ignored when the hub's clock was set back.
         """
         receipt = Receipt(
             at=0,
@@ -495,9 +541,23 @@ class _Batch:
         )
         state = hashlib.sha256(msgspec.json.encode(receipt)).hexdigest() + self._key_id
         if state != chain.state or (chain.unit, chain.chain) in self._holdings:
-            signed = note.write(msgspec.structs.replace(receipt, at=self._now), self._intake.keys.signer)
+            signed = note.write(msgspec.structs.replace(receipt, at=self._at(chain)), self._intake.keys.signer)
             chain.state, chain.receipt = state, signed
             self._ledger.move_on(chain)
+
+    def _at(self, chain: Chain) -> int:
+        """Of when a chain's next receipt is: never before its last one, nor before the last that its unit knows.
+
+        That may be beyond the clock, on the unit's word; so it is its own chain's alone, and not kept in the ledger as
+        the time that all others have passed.
+        """
+        key, ahead = (chain.unit, chain.chain), self._intake.ahead
+        at = max(self._now, _at_of(chain.receipt), self._holdings.get(key, 0), ahead.pop(key, 0))
+        if at > self._now and not chain.id:
+            if len(ahead) >= AHEAD_MAX:
+                del ahead[next(iter(ahead))]
+            ahead[key] = at
+        return at
 
     def _extras(self, chain: Chain) -> list[Place]:
         """What a receipt names beyond the gap, lowest first: what came in this batch, and then the newest.
@@ -521,7 +581,8 @@ class _Batch:
 
         Pictures may be lost from a card for ever. Were only the oldest asked for, or only those at both ends, enough
         lost ones would keep all others waiting. The turn goes on each time that the unit says what it holds, and not
-        with each receipt: what is under way is not broken off.
+        with each receipt: what is under way is not broken off. Are there fewer than a receipt has room for, it names
+        them all, and the unit sees which records are whole behind one that is lost for good.
         """
         key, turns, half = (chain.unit, chain.chain), self._intake.turns, MISSING_MAX // 2
         oldest = self._ledger.missing(chain, (0, 0), MISSING_MAX)
@@ -529,17 +590,21 @@ class _Batch:
             return []  # what would be refused is not asked for; `whole` tells that it lacks
         if len(oldest) < MISSING_MAX:
             turns.pop(key, None)
-            return list(dict.fromkeys(each.picture for each in oldest))
+            return [each.picture for each in oldest]
         first = oldest[half - 1].place
         begin = max(turns.get(key, first), first)
-        in_turn = self._ledger.missing(chain, begin, half)
-        if in_turn and key in self._holdings and key in turns:
+        in_turn = self._in_turn(chain, begin, first)
+        if key in self._holdings and key in turns:
             begin = in_turn[-1].place
-            in_turn = self._ledger.missing(chain, begin, half)
-        if not in_turn:
-            begin, in_turn = first, oldest[half:]
+            in_turn = self._in_turn(chain, begin, first)
         turns[key] = begin
-        return list(dict.fromkeys(each.picture for each in (*oldest[:half], *in_turn)))
+        return [each.picture for each in (*oldest[:half], *in_turn)]
+
+    def _in_turn(self, chain: Chain, begin: tuple[int, int], first: tuple[int, int]) -> list[Lacking]:
+        """The pictures whose turn it is: those from beyond a place, and when these end, from the first one again."""
+        half = MISSING_MAX // 2
+        in_turn = self._ledger.missing(chain, begin, half)
+        return in_turn + self._ledger.missing(chain, first, half - len(in_turn))
 
     def _refuse(self, unit: str, publication: bytes, fault: TheirFault) -> None:
         self._refusals[hashlib.sha256(publication).hexdigest(), unit, fault.why] = str(fault)[:_WORDS_MAX]
@@ -589,6 +654,26 @@ class _Batch:
             log(Event.KEPT, envelopes=self._kept, chunks=self._chunks_kept, copies=self._copies)
 
 
+def beat_in(beaten: Beaten | None, trusted: Mapping[str, Verifier]) -> Beat | None:
+    """What a unit's last beat says; None when there is none that its key of today has signed."""
+    try:
+        return note.read(beaten.note, Beat, trusted).statement if beaten else None
+    except TheirFault:
+        return None
+
+
 def _chunk_bytes(picture: Sealed, number: int) -> int:
     """How long a chunk of a picture must be; 0 for one that the picture does not have."""
     return max(0, min(CHUNK_BYTES, picture.size - number * CHUNK_BYTES))
+
+
+class _Dated(msgspec.Struct):
+    at: int
+
+
+_DATED = msgspec.json.Decoder(_Dated)
+
+
+def _at_of(receipt: bytes) -> int:
+    """Of when a receipt of our own is; 0 where there is none yet."""
+    return _DATED.decode(receipt.split(b"\n", 2)[1]).at if receipt else 0

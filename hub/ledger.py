@@ -7,6 +7,7 @@ in what it says, or removed: of forks and conflicts both sides are kept.
 
 import dataclasses
 import fcntl
+import functools
 import hashlib
 import itertools
 import os
@@ -32,6 +33,7 @@ from peewee import (
     IntegerField,
     InterfaceError,
     Model,
+    OperationalError,
     PostgresqlDatabase,
     SqliteDatabase,
     TextField,
@@ -46,6 +48,11 @@ from wire.errors import NotForUsError, OurFault
 _LOCK_NUMBER = 0x7465737469676F
 """What PostgreSQL's advisory lock of the one writer is called: `testigo` in ASCII."""
 
+_IS_OPEN = "the hub is running and has it open: stop it first, or give each hub its own"
+
+LOCK_SECONDS = 5
+"""How long PostgreSQL may take to see that a hub which had the lock is gone: one that was killed has no time to say."""
+
 _NOT_FOR_US = NotForUsError.why
 
 _STEP = 500
@@ -55,11 +62,16 @@ _AT = "at"
 """What the time of the last receipt is called among what the ledger is of."""
 
 
+class NoLedgerError(OurFault):
+    """There is no ledger yet: no hub has run on that database."""
+
+
 class Outcome(Enum):
     """What the hub's profile says of a record's payloads."""
 
     ACTA = "acta"
     INCOMPLETE = "incomplete"
+    PART = "part"
     UNREAD = "unread"
     TRAINING = "training"
 
@@ -184,6 +196,17 @@ class RefusedRow(Model):
         indexes = ((("publication", "unit", "why"), True), (("unit",), False))
 
 
+class BeatRow(Model):
+    """A unit's last beat, as it was signed, and when it came: of today's health, not of the evidence."""
+
+    unit = TextField(primary_key=True)
+    at = BigIntegerField()
+    note = BlobField()
+
+    class Meta:
+        table_name = "beat"
+
+
 _TABLES: tuple[type[Model], ...] = (
     AboutRow,
     ChainRow,
@@ -193,6 +216,7 @@ _TABLES: tuple[type[Model], ...] = (
     NamedRow,
     ChunkRow,
     RefusedRow,
+    BeatRow,
 )
 
 
@@ -250,6 +274,15 @@ class Read:
 
 
 @dataclass(frozen=True, slots=True)
+class Beaten:
+    """A unit's last beat: whose, when it came, the note."""
+
+    unit: str
+    at: int
+    note: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Picture:
     """A picture's state."""
 
@@ -282,17 +315,63 @@ def _slot(number: int) -> Value:
     return Value(_Slot(number), converter=False)
 
 
+@dataclass(frozen=True, slots=True)
 class _Prepared:
     """A query whose SQL is built once: peewee takes longer to build one than a database to answer it."""
 
-    def __init__(self, database: Database, query: Any) -> None:
-        self._database = database
-        self._sql, self._values = database.get_sql_context().sql(query).query()  # type: ignore[no-untyped-call]
+    database: Database
+    sql: str
+    values: Sequence[Any]
 
     def __call__(self, *arguments: Any) -> Any:
         """Runs it, and returns the cursor."""
-        values = [arguments[each.number] if isinstance(each, _Slot) else each for each in self._values]
-        return _do(self._database, self._sql, *values)
+        values = [arguments[each.number] if isinstance(each, _Slot) else each for each in self.values]
+        return _do(self.database, self.sql, *values)
+
+
+@functools.cache
+def _built(*, postgresql: bool) -> Mapping[str, tuple[str, Sequence[Any]]]:
+    """The queries that are asked for each chain or picture of each batch, as SQL for a kind of database."""
+    row, chain, seq = EnvelopeRow, EnvelopeRow.chain == _slot(0), EnvelopeRow.seq
+    places = row.select(row.id, row.seq, row.hash, row.prev, row.stray, row.fault).order_by(row.seq, row.id)
+    # Said so, and not as `NOT whole`, SQLite takes the index, and does not read all of a long chain.
+    incomplete = chain & (row.whole == Value(False, converter=False)) & ~row.stray
+    lacking = (PictureRow.id, PictureRow.sha256, PictureRow.size, seq)
+    missing = PictureRow.select(*lacking).join(NamedRow).join(EnvelopeRow).order_by(seq, PictureRow.id)
+    beyond = (seq >= _slot(1)) & ((seq > _slot(1)) | (PictureRow.id > _slot(2)))
+    held = places.where(chain & (seq > _slot(1)) & ~row.stray).limit(_slot(2))
+    fitting = places.where(chain & (seq == _slot(1)) & (row.prev == _slot(2))).limit(1)
+    moved = {"seq": _slot(1), "hash": _slot(2), "receipt": _slot(3), "state": _slot(4)}
+    chunks = ChunkRow.picture == _slot(0)
+    picture, of_unit = PictureRow, PictureRow.unit == _slot(0)
+    # What was claimed first was claimed before anybody could know the name and lie about the size.
+    pictures = picture.select(picture.id, picture.sha256, picture.size, picture.whole).order_by(picture.id)
+    whole = picture.whole == Value(True, converter=False)
+    of_chunks = ChunkRow.select(fn.SUM(fn.LENGTH(ChunkRow.content))).join(picture)
+    naming = NamedRow.select(NamedRow.envelope).where(NamedRow.picture == _slot(0))
+    chains = ChainRow.select(ChainRow.unit, ChainRow.chain).join(row).join(NamedRow)
+    lacks = NamedRow.select(NamedRow.envelope).join(picture).where((NamedRow.envelope << naming) & ~picture.whole)
+    queries = {
+        "places": places.where(chain & (seq >= _slot(1)) & (seq <= _slot(2))),
+        "following": held,
+        "extras": held.order_by(row.seq.desc(), row.id.desc()),
+        "fitting": fitting,
+        "whole": row.select(fn.MIN(seq)).where(incomplete & (seq <= _slot(1))),
+        "missing": missing.where(incomplete & beyond & ~PictureRow.whole).limit(_slot(3)),
+        "strays": row.select(fn.COUNT(row.id)).where(chain & row.stray),
+        "numbers": ChunkRow.select(ChunkRow.number).where(chunks),
+        "chunk": ChunkRow.select(ChunkRow.content).where(chunks & (ChunkRow.number == _slot(1))),
+        "move on": ChainRow.update(**moved).where(ChainRow.id == _slot(0)),
+        "pictures": pictures.where(of_unit & (picture.sha256 == _slot(1))),
+        "bytes whole": picture.select(fn.SUM(picture.size)).where(of_unit & whole),
+        "bytes of chunks": of_chunks.where(of_unit),
+        "chains naming": chains.where(NamedRow.picture == _slot(0)).distinct(),
+        "forget": ChunkRow.delete().where(chunks),
+        "complete": picture.update(whole=True).where(picture.id == _slot(0)),
+        "complete envelopes": row.update(whole=True).where((row.id << naming) & row.id.not_in(lacks)),
+    }
+    database: Any = PostgresqlDatabase(None) if postgresql else SqliteDatabase(None)
+    return {name: database.get_sql_context().sql(query).query() for name, query in queries.items()}
 
 
 class Ledger:
@@ -304,12 +383,12 @@ class Ledger:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._thread = threading.get_ident()
-        self._prepared: dict[str, _Prepared] = {}
+        built = _built(postgresql=isinstance(database, PostgresqlDatabase))
+        self._prepared = {name: _Prepared(database, sql, values) for name, (sql, values) in built.items()}
         self._ids = {
             table: itertools.count(1 + (self._rows(table.select(fn.MAX(table.id)))[0][0] or 0))
             for table in (ChainRow, EnvelopeRow, PictureRow, RefusedRow)
         }
-        self._prepare()
         self.refusals = int(self._rows(RefusedRow.select(fn.COUNT(RefusedRow.id)))[0][0])
         """How many refusals are kept, durably."""
         self._refusals_added = 0
@@ -352,33 +431,6 @@ class Ledger:
             raise
         self.refusals += self._refusals_added
 
-    def _prepare(self) -> None:
-        """Builds the queries that are asked for each chain of each batch."""
-        row, chain, seq = EnvelopeRow, EnvelopeRow.chain == _slot(0), EnvelopeRow.seq
-        places = row.select(row.id, row.seq, row.hash, row.prev, row.stray, row.fault).order_by(row.seq, row.id)
-        # Said so, and not as `NOT whole`, SQLite takes the index, and does not read all of a long chain.
-        incomplete = chain & (row.whole == Value(False, converter=False)) & ~row.stray
-        lacking = (PictureRow.id, PictureRow.sha256, PictureRow.size, seq)
-        missing = PictureRow.select(*lacking).join(NamedRow).join(EnvelopeRow).order_by(seq, PictureRow.id)
-        beyond = (seq >= _slot(1)) & ((seq > _slot(1)) | (PictureRow.id > _slot(2)))
-        held = places.where(chain & (seq > _slot(1)) & ~row.stray).limit(_slot(2))
-        fitting = places.where(chain & (seq == _slot(1)) & (row.prev == _slot(2))).limit(1)
-        moved = {"seq": _slot(1), "hash": _slot(2), "receipt": _slot(3), "state": _slot(4)}
-        chunks = ChunkRow.picture == _slot(0)
-        for name, query in {
-            "places": places.where(chain & (seq >= _slot(1)) & (seq <= _slot(2))),
-            "following": held,
-            "extras": held.order_by(row.seq.desc(), row.id.desc()),
-            "fitting": fitting,
-            "whole": row.select(fn.MIN(seq)).where(incomplete & (seq <= _slot(1))),
-            "missing": missing.where(incomplete & beyond & ~PictureRow.whole).limit(_slot(3)),
-            "strays": row.select(fn.COUNT(row.id)).where(chain & row.stray),
-            "numbers": ChunkRow.select(ChunkRow.number).where(chunks),
-            "chunk": ChunkRow.select(ChunkRow.content).where(chunks & (ChunkRow.number == _slot(1))),
-            "move on": ChainRow.update(**moved).where(ChainRow.id == _slot(0)),
-        }.items():
-            self._prepared[name] = _Prepared(self._database, query)
-
     def _rows(self, query: Any) -> list[tuple[Any, ...]]:
         assert threading.get_ident() == self._thread, "the ledger belongs to the thread that opened it"
         return list(query.tuples().execute(self._database))
@@ -416,9 +468,11 @@ class Ledger:
         self._insert(row, [(new.id, new.unit, new.chain, new.seq, new.hash, new.receipt, new.state)], fields)
         return new
 
-    def chains_of(self, unit: str) -> int:
-        """How many chains a unit has."""
-        return int(self._rows(ChainRow.select(fn.COUNT(ChainRow.id)).where(ChainRow.unit == unit))[0][0])
+    def firsts(self, unit: str) -> Iterator[bytes]:
+        """Of each of a unit's chains the envelope that began it, as a note."""
+        row = EnvelopeRow
+        first = row.select(fn.MIN(row.id)).join(ChainRow).where(ChainRow.unit == unit).group_by(row.chain)
+        return (bytes(note) for (note,) in self._rows(row.select(row.note).where(row.id << first)))
 
     def move_on(self, chain: Chain) -> None:
         """Keeps a chain's state as it is now."""
@@ -444,6 +498,16 @@ class Ledger:
         for _, run in itertools.groupby(enumerate(sorted(seqs)), lambda numbered: numbered[1] - numbered[0]):
             numbers = [seq for _, seq in run]
             found += self._places("places", chain, numbers[0], numbers[-1])
+        return found
+
+    def hashes(self, unit: str, places: Collection[tuple[str, int]]) -> Mapping[tuple[str, int], set[str]]:
+        """Which envelopes are held at these places (chain, seq) of a unit's chains, and not as strays: their hashes."""
+        row, chains, seqs = EnvelopeRow, {chain for chain, _ in places}, {seq for _, seq in places}
+        among = (ChainRow.unit == unit) & (ChainRow.chain << sorted(chains)) & (row.seq << sorted(seqs))
+        query = row.select(ChainRow.chain, row.seq, row.hash).join(ChainRow).where(among & ~row.stray)
+        found: dict[tuple[str, int], set[str]] = {place: set() for place in places}
+        for chain, seq, hash_ in self._rows(query) if places else []:
+            found.setdefault((chain, seq), set()).add(hash_)
         return found
 
     def following(self, chain: Chain, limit: int) -> list[Place]:
@@ -582,19 +646,14 @@ class Ledger:
 
     def pictures(self, unit: str, sha256: str) -> list[Picture]:
         """The pictures of that SHA-256 that a unit's envelopes name: one, or as many as it claims sizes, in order."""
-        row = PictureRow
-        which = (row.unit == unit) & (row.sha256 == sha256)
-        # What was claimed first was claimed before anybody could know the name and lie about the size.
-        query = row.select(row.id, row.sha256, row.size, row.whole).where(which).order_by(row.id)
-        return [Picture(id_, Sealed(sha256, size), bool(whole)) for id_, sha256, size, whole in self._rows(query)]
+        rows = self._prepared["pictures"](unit, sha256)
+        return [Picture(id_, Sealed(sha256, size), bool(whole)) for id_, sha256, size, whole in rows]
 
     def held(self, unit: str) -> int:
         """How many bytes of pictures are held for a unit, whole or not."""
         if unit not in self._held:
-            row, whole = PictureRow, (PictureRow.unit == unit) & PictureRow.whole
-            chunks = ChunkRow.select(fn.SUM(fn.LENGTH(ChunkRow.content))).join(row).where(row.unit == unit)
-            sums = self._rows(row.select(fn.SUM(row.size)).where(whole)) + self._rows(chunks)
-            self._held[unit] = sum(int(found or 0) for (found,) in sums)
+            sums = (self._prepared[name](unit).fetchone()[0] for name in ("bytes whole", "bytes of chunks"))
+            self._held[unit] = sum(int(found or 0) for found in sums)
         return self._held[unit]
 
     def add_chunk(self, unit: str, picture: Picture, number: int, content: bytes) -> bool:
@@ -614,16 +673,12 @@ class Ledger:
     def forget_chunks(self, unit: str, picture: Picture) -> None:
         """Removes the chunks of a unit's picture: it is a file now, or they were not its own."""
         self._held.pop(unit, None)
-        self._do(ChunkRow.delete().where(ChunkRow.picture == picture.id))
+        self._prepared["forget"](picture.id)
 
     def complete(self, picture: Picture) -> None:
         """Says that a picture is whole."""
-        self._do(PictureRow.update(whole=True).where(PictureRow.id == picture.id))
-        naming = NamedRow.select(NamedRow.envelope).where(NamedRow.picture == picture.id)
-        lacking = (
-            NamedRow.select(NamedRow.envelope).join(PictureRow).where((NamedRow.envelope << naming) & ~PictureRow.whole)
-        )
-        self._do(EnvelopeRow.update(whole=True).where((EnvelopeRow.id << naming) & EnvelopeRow.id.not_in(lacking)))
+        self._prepared["complete"](picture.id)
+        self._prepared["complete envelopes"](picture.id)
 
     def named_pictures(self, *, whole: bool) -> list[tuple[str, Picture]]:
         """The pictures that are whole, or those that are not, with the unit that named each, in order."""
@@ -645,14 +700,7 @@ class Ledger:
 
     def chains_naming(self, picture: Picture) -> set[tuple[str, str]]:
         """The (unit, chain) whose envelopes name a picture."""
-        query = (
-            ChainRow.select(ChainRow.unit, ChainRow.chain)
-            .join(EnvelopeRow)
-            .join(NamedRow)
-            .where(NamedRow.picture == picture.id)
-            .distinct()
-        )
-        return {(unit, chain) for unit, chain in self._rows(query)}
+        return {(unit, chain) for unit, chain in self._prepared["chains naming"](picture.id)}
 
     def _begun(self, wanted: Collection[tuple[str, Sealed]]) -> dict[tuple[str, Sealed], Picture]:
         """The pictures named, by unit and name; those that are not known yet are begun, without a chunk."""
@@ -695,6 +743,25 @@ class Ledger:
         self._insert(row, [(next(self._ids[RefusedRow]), *each) for each in rows], fields)
         self._refusals_added += len(rows)
 
+    # Beats
+
+    def beat(self, unit: str) -> Beaten | None:
+        """A unit's last beat."""
+        return next(iter(self._beats(BeatRow.select().where(BeatRow.unit == unit))), None)
+
+    def beats(self) -> list[Beaten]:
+        """The last beat of every unit, in the order of their names."""
+        return self._beats(BeatRow.select().order_by(BeatRow.unit))
+
+    def _beats(self, query: Any) -> list[Beaten]:
+        return [Beaten(unit, at, bytes(note)) for unit, at, note in self._rows(query)]
+
+    def keep_beat(self, beaten: Beaten) -> None:
+        """Puts a beat in the place of the unit's last one."""
+        row, says = BeatRow, {BeatRow.at: beaten.at, BeatRow.note: beaten.note}
+        query = row.insert(unit=beaten.unit, at=beaten.at, note=beaten.note)
+        self._do(query.on_conflict(conflict_target=[row.unit], update=says))
+
     # Reading, for the count
 
     def readings(self) -> list[tuple[str, str, int, int, int]]:
@@ -733,6 +800,15 @@ class Ledger:
         )
         return sorted(self._rows(query))
 
+    def notes(self, unit: str, chain: str) -> Iterator[tuple[int, bytes]]:
+        """The notes of all records of a chain, (seq, note), read a few hundred at a time."""
+        ours = (ChainRow.unit == unit) & (ChainRow.chain == chain) & ~EnvelopeRow.stray
+        held = sorted(self._rows(EnvelopeRow.select(EnvelopeRow.seq, EnvelopeRow.id).join(ChainRow).where(ours)))
+        for begin in range(0, len(held), _STEP):
+            seqs = {id_: seq for seq, id_ in held[begin : begin + _STEP]}
+            query = RecordRow.select(RecordRow.envelope, RecordRow.note).where(RecordRow.envelope << list(seqs))
+            yield from ((seqs[id_], bytes(text)) for id_, text in self._rows(query))
+
     def unopened(self) -> list[tuple[str, str, int, int, str]]:
         """All envelopes whose record could not be opened: (unit, chain, seq, kept at, why), in order."""
         return self._envelopes((EnvelopeRow.fault != "") & ~EnvelopeRow.stray)
@@ -757,8 +833,13 @@ def _connected(place: str, *, write: bool) -> Iterator[Database]:
         with _used(PostgresqlDatabase(place, prefer_psycopg3=True, thread_safe=False)) as database:
             if write:
                 # A hub killed a moment ago may still be going: its lock is waited for, not for ever.
-                _do(database, "SET lock_timeout = '10s'")
-                _do(database, "SELECT pg_advisory_lock(%s)", _LOCK_NUMBER)
+                _do(database, f"SET lock_timeout = '{LOCK_SECONDS}s'")
+                try:
+                    _do(database, "SELECT pg_advisory_lock(%s)", _LOCK_NUMBER)
+                except OperationalError as error:
+                    if not isinstance(error.__context__, psycopg.errors.LockNotAvailable):
+                        raise
+                    raise OurFault(f"ledger in the PostgreSQL database: {_IS_OPEN}") from error
                 _do(database, "SET synchronous_commit = on")
                 for setting in ("synchronous_commit", "fsync", "full_page_writes"):
                     found = _value(database, f"SHOW {setting}")
@@ -778,9 +859,7 @@ def _connected(place: str, *, write: bool) -> Iterator[Database]:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
-                raise OurFault(
-                    f"ledger {place}: the hub is running and has it open: stop it first, or give each hub its own"
-                ) from error
+                raise OurFault(f"ledger {place}: {_IS_OPEN}") from error
             pragmas = {"journal_mode": "wal", "synchronous": "full", "foreign_keys": 1}
             with _used(SqliteDatabase(place, pragmas=pragmas, thread_safe=False)) as database:
                 found = [_value(database, f"PRAGMA {name}") for name in ("journal_mode", "synchronous")]
@@ -791,7 +870,7 @@ def _connected(place: str, *, write: bool) -> Iterator[Database]:
             os.close(lock)
     else:
         if not Path(place).is_file():
-            raise OurFault(f"ledger {place}: there is none yet: run the hub first")
+            raise NoLedgerError(f"ledger {place}: there is none yet: run the hub first")
         # Read-only it never checkpoints; SQLite before 3.51.3 can corrupt a database that two connections checkpoint.
         uri = f"file:{quote(place)}?mode=ro"
         with _used(SqliteDatabase(uri, uri=True, thread_safe=False)) as database:
@@ -818,14 +897,23 @@ def _value(database: Database, sql: str) -> Any:
 def _check_about(database: Database, about: Mapping[str, str], where: str, *, write: bool) -> None:
     if write:
         with database.atomic(), database.bind_ctx(_TABLES):
-            database.create_tables(_TABLES)
+            if not {table._meta.table_name for table in _TABLES} <= _tables(database):
+                database.create_tables(_TABLES)
             rows = list(about.items())
             AboutRow.insert_many(rows, (AboutRow.name, AboutRow.value)).on_conflict_ignore().execute(database)
+    elif AboutRow._meta.table_name not in _tables(database):
+        raise NoLedgerError(f"ledger in {where}: there is none yet: run the hub first")
     query: Any = AboutRow.select(AboutRow.name, AboutRow.value).tuples()
     found = dict(query.execute(database))
     for name, value in about.items():
         if found.get(name) != value:
             raise OurFault(f"ledger in {where}: {name}: expected {value!r}, found {found.get(name)!r}: it is another's")
+
+
+def _tables(database: Database) -> set[str]:
+    """The names of the tables that are there."""
+    schema = _value(database, "SELECT current_schema()") if isinstance(database, PostgresqlDatabase) else None
+    return set(database.get_tables(schema))
 
 
 def reading_of(payloads: Iterable[str]) -> str:

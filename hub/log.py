@@ -27,15 +27,21 @@ class Event(Enum):
     UNANSWERED = Happening(WARNING, "more was refused in one batch than is answered; the rest was dropped")
     TOPIC_UNKNOWN = Happening(WARNING, "publications on topics that no unit has were dropped; says how many")
     FORK = Happening(ERROR, "a unit signed two envelopes for one place, or one that does not follow: see to it")
+    AILING = Happening(WARNING, "a unit says that something ails it; says what, in its own words (docs/wire.md, 3.7)")
     CONFLICT = Happening(ERROR, "a mesa has a second, different acta; it does not count until a person decides")
     PICTURE_WRONG = Happening(WARNING, "all chunks of a picture came, but are not it: they are asked for again")
-    PICTURE_LOST = Happening(ERROR, "a whole picture is no longer whole on the hub's disk: it is asked for again")
+    PICTURE_LOST = Happening(
+        ERROR, "whole pictures of a unit are lost on the hub's disk; says how many: they are asked for again"
+    )
     QUOTA = Happening(ERROR, "a unit has as much here as it may have; says of what: if it is honest, raise the setting")
     DISK_LOW = Happening(
         ERROR, "little room is left; until there is more, envelopes are taken and no chunks: make room"
     )
     CLOCK_BEHIND = Happening(
         ERROR, "the clock is behind the last receipt; new ones bear that one's time: set the clock"
+    )
+    RECEIPT_AHEAD = Happening(
+        WARNING, "a unit knows a receipt of this hub that is later than its clock: set the clock, or the unit lies"
     )
     REGISTER_READ = Happening(INFO, "the register of units was read again; says how many are enrolled")
     REGISTER_BAD = Happening(ERROR, "the register cannot be read; the last good one still holds: correct it")

@@ -8,6 +8,9 @@ from pathlib import Path
 from wire.envelope import Sealed
 from wire.errors import OurFault
 
+MARK = "testigo-pictures"
+"""A file beside the pictures: where it lies, pictures were kept. A folder without it and them is of no disk of ours."""
+
 
 class Pictures:
     """A folder of whole sealed pictures.
@@ -39,12 +42,19 @@ class Pictures:
         return self._folder / sha256
 
     def sizes(self) -> dict[str, int]:
-        """The sizes of all files, by name."""
+        """The sizes of all files, by name; a file that the disk cannot tell of is as good as lost."""
         try:
             with os.scandir(self._folder) as entries:
-                return {entry.name: entry.stat(follow_symlinks=False).st_size for entry in entries}
+                return {entry.name: _size(entry) for entry in entries}
         except OSError as error:
             raise OurFault(f"{self}: {error.strerror}: see that its disk is whole") from error
+
+    def mark(self) -> None:
+        """Marks the folder as one of pictures."""
+        try:
+            (self._folder / MARK).touch()
+        except OSError as error:
+            raise OurFault(f"{self}: {error.strerror}: see that the hub may write there") from error
 
     def holds(self, picture: Sealed) -> bool:
         """Whether the picture is there, and each of its bytes still is what it was."""
@@ -75,10 +85,19 @@ class Pictures:
                 half.unlink()
                 return False
             half.rename(self.path(picture.sha256))
+            (self._folder / MARK).touch()
             fsync_folder(self._folder)
         except OSError as error:
             raise OurFault(f"{self}: {error.strerror}: make room and start again") from error
         return True
+
+
+def _size(entry: "os.DirEntry[str]") -> int:
+    """How long a file is; less than nothing when the disk cannot tell."""
+    try:
+        return entry.stat(follow_symlinks=False).st_size
+    except OSError:
+        return -1
 
 
 def _write(path: Path, chunks: Iterable[bytes]) -> str:

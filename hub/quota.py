@@ -34,7 +34,7 @@ class Quota:
     """What one unit may have at a hub; see the settings of these names for why.
 
     Attributes:
-        chains: how many chains.
+        chains: how many chains, of those that its present key began.
         records: how many places each of them.
         picture_bytes: how many bytes of sealed pictures, whole or not, over all chains.
         free_bytes: how much of the hub's disk is left for other things than pictures.

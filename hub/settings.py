@@ -33,7 +33,7 @@ class HubFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         batch: most publications in one commit.
         linger_ms: how long a batch waits for each next publication, in all at most twenty times that: fewer commits,
             later receipts.
-        unit_chains: how many chains a unit may have: one for each enrolment or rebuilt card. What is beyond this or
+        unit_chains: how many chains a unit may begin with one key: one for each rebuilt card. What is beyond this or
             the next two is refused, stays at the unit, and is taken once they are raised.
         unit_records: how many records each of them may have: ten times the 300 mesas that a unit clears.
         unit_mb: megabytes of sealed pictures held for a unit: twice 300 mesas of 6 MB each, and room to spare.

@@ -8,9 +8,10 @@ to pass every check of the intake, and a picture goes in by the same chunks as o
 import errno
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from hub.examine import Examiner
 from hub.folder import Folder
@@ -28,8 +29,13 @@ from wire.topics import Topic
 BATCH = 64
 """How many publications or chunks are taken in one commit: 12 MB of the longest, and a hundred commits for 6,400."""
 
+ANSWERS_MAX = 256
+"""How many answers are left for one unit: the receipts of what is held, and of what it signed and is refused as many as
+there is room for. A refusal settles nothing, and a thief of its key could fill its stick with them."""
+
 Batch = Sequence[tuple[str, bytes]]
 
+_PULLED = (errno.ENODEV, errno.ENXIO, errno.ENOTCONN)
 _HELD = "held already"
 _CHANGED = "half-written, or changed since: put the stick into its unit again"
 
@@ -41,6 +47,11 @@ class _Offer:
     sha256: str
     content: bytes
     claim: Envelope | None
+
+    @property
+    def place(self) -> tuple[str, int]:
+        """The chain and the place in it that it claims."""
+        return (self.claim.chain, self.claim.seq) if self.claim else ("", 0)
 
     @property
     def hash(self) -> str:
@@ -57,6 +68,21 @@ class _Fate:
     is_held: bool
 
 
+class _Answer(NamedTuple):
+    """An answer for the stick: how many envelopes it says are held, its file's name, and its bytes."""
+
+    held: int
+    name: str
+    carried: bytes
+
+
+class _Refusal(NamedTuple):
+    """A refusal, and as an answer for the stick."""
+
+    refused: Refused
+    answer: _Answer
+
+
 @dataclass(slots=True)
 class _Tally:
     """What becomes of one unit's files.
@@ -66,12 +92,19 @@ class _Tally:
         skipped: how many of what for which reason.
         whys: each of these reasons with its words, those of the first: there may be thousands.
         missing: what should be there.
+        why_none: why all is skipped, where it is.
     """
 
     imported: Counter[str] = field(default_factory=Counter)
     skipped: Counter[tuple[str, str]] = field(default_factory=Counter)
     whys: dict[str, str] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
+    why_none: str = ""
+
+    @property
+    def is_all(self) -> bool:
+        """Whether nothing is left on the stick that is not held."""
+        return not self.why_none and not self.missing and all(reason == _HELD for _, reason in self.skipped)
 
     def skip(self, what: str, why: str, count: int = 1) -> None:
         """Counts what is skipped."""
@@ -81,9 +114,11 @@ class _Tally:
 
     def lines(self, unit: str, *, is_dry: bool) -> Iterator[str]:
         """The tally in sentences."""
+        imports, skips = ("will import", "will skip") if is_dry else ("imported", "skipped")
+        if self.why_none:
+            yield f"{unit}: {skips} all: {self.why_none}"
         if not (self.imported or self.skipped or self.missing):
             return
-        imports, skips = ("will import", "will skip") if is_dry else ("imported", "skipped")
         what = ", ".join(_many(count, what) for what, count in sorted(self.imported.items(), reverse=True))
         yield f"{unit}: {imports} {what or 'nothing'}"
         for (what, reason), count in sorted(self.skipped.items()):
@@ -111,28 +146,23 @@ class Import:
     units: Mapping[str, Verifier]
     intake: Intake | None = None
 
-    def run(self, stick: Path) -> Iterator[str]:
+    def run(self, stick: Path) -> Generator[str, None, bool]:
         """Goes through a stick, and tells line by line what becomes of what is on it.
+
+        Returns:
+            Whether all of it is held now, or would be.
 
         Raises:
             OurFault: there is nothing of this deployment, it cannot be read, or the answers could not be written.
         """
-        unwritten = ""
+        is_all, unwritten = True, ""
         try:
-            with Folder.at(stick.resolve()) as top:
-                for unit, folder in self._units(top, stick):
-                    with folder:
-                        if unit not in self.units:
-                            skips = "will skip" if self.intake is None else "skipped"
-                            yield f"{unit}: {skips} all: it is not in the register: enrol it, and import again"
-                            continue
-                        tally = _Tally()
-                        answers = self._take(unit, folder, tally)
-                        yield from tally.lines(unit, is_dry=self.intake is None)
-                        try:
-                            _answer(folder, answers)
-                        except OSError as error:
-                            unwritten = unwritten or f"{error.strerror}"
+            with Folder.at(stick.resolve()) as top, self._ours(top, stick) as ours:
+                for unit in sorted(filter(NAME.fullmatch, ours.names())):
+                    tally = _Tally()
+                    unwritten = self._visit(unit, ours, tally) or unwritten
+                    yield from tally.lines(unit, is_dry=self.intake is None)
+                    is_all = is_all and tally.is_all
         except OSError as error:
             raise OurFault(f"stick {stick}: {error.strerror}: see that it is mounted, and import again") from error
         if unwritten:
@@ -140,8 +170,9 @@ class Import:
                 f"stick {stick}: what is listed was imported, but the receipts could not be written: {unwritten}: "
                 "see that it is not full and mounted to be written, and import again"
             )
+        return is_all
 
-    def _units(self, top: Folder, stick: Path) -> Iterator[tuple[str, Folder]]:
+    def _ours(self, top: Folder, stick: Path) -> Folder:
         root = top.inner(ROOT)
         if root is None:
             raise OurFault(f"stick {stick}: no folder {ROOT} on it: give the folder where a unit's stick is mounted")
@@ -152,21 +183,33 @@ class Import:
                 raise OurFault(
                     f"stick {stick}: expected bundles of {self.deployment}, found {found}: this hub takes its own only"
                 )
-        with ours:
-            for unit in sorted(filter(NAME.fullmatch, ours.names())):
-                folder = ours.inner(unit)
-                if folder is not None:
-                    yield unit, folder
+        return ours
 
-    def _take(self, unit: str, folder: Folder, tally: _Tally) -> dict[str, bytes]:
-        """Takes one unit's files; returns the answers, by the names of their files."""
+    def _visit(self, unit: str, ours: Folder, tally: _Tally) -> str:
+        """Takes one unit's files and answers; returns why the answers could not be written, where they could not."""
+        try:
+            folder = ours.inner(unit)
+            if folder is None:
+                return ""
+            with folder:
+                if unit in self.units:
+                    return _write(folder, self._take(unit, folder, tally))
+                tally.why_none = "it is not in the register: enrol it, and import again"
+        except OSError as error:
+            if error.errno in _PULLED:
+                raise
+            tally.why_none = f"its folder cannot be read: {error.strerror}: look for another stick of it"
+        return ""
+
+    def _take(self, unit: str, folder: Folder, tally: _Tally) -> list[_Answer]:
+        """Takes one unit's files; returns the answers."""
         names = list(folder.names())
         halves = sum(name.endswith(".part") for name in names)
         if halves:
             tally.skip("file", _CHANGED, halves)
         files = {file for file in map(parse, names) if file is not None}
         self._check_manifests(unit, folder, files, tally)
-        answers: dict[str, bytes] = {}
+        answers: dict[str, _Answer] = {}
         pictures: dict[Sealed, int] = {}
         envelopes = sorted(file for file in files if file.leaf is Leaf.ENVELOPE)
         for begin in range(0, len(envelopes), BATCH):
@@ -184,7 +227,7 @@ class Import:
                     pictures |= dict.fromkeys(offer.claim.pictures, offer.claim.seq)
         for picture, seq in sorted(pictures.items(), key=lambda each: each[1]):
             self._take_picture(unit, folder, picture, seq, tally, answers)
-        return answers
+        return list(answers.values())
 
     def _check_manifests(self, unit: str, folder: Folder, files: set[File], tally: _Tally) -> None:
         """Tells what manifests name and is not there."""
@@ -213,16 +256,9 @@ class Import:
             else:
                 yield _Offer(file.sha256, content, claims(content))
 
-    def _held(self, unit: str, offers: Sequence[_Offer]) -> dict[str, set[str]]:
-        """Which hashes are held, and not as strays, at the places that the offers claim: by the publication's name."""
-        claimed = {offer.sha256: offer.claim for offer in offers if offer.claim is not None}
-        chains = self.ledger.chains({(unit, claim.chain) for claim in claimed.values()})
-        held: dict[str, set[str]] = {}
-        for sha256, claim in claimed.items():
-            chain = chains.get((unit, claim.chain))
-            places = self.ledger.places(chain, [claim.seq]) if chain else []
-            held[sha256] = {place.hash for place in places if not place.stray}
-        return held
+    def _held(self, unit: str, offers: Sequence[_Offer]) -> Mapping[tuple[str, int], set[str]]:
+        """Which hashes are held, and not as strays, at the places that the offers claim."""
+        return self.ledger.hashes(unit, {offer.place for offer in offers})
 
     def _would_be_taken(self, unit: str, offers: Sequence[_Offer]) -> list[_Fate]:
         """What the intake would make of each offer, as far as that can be told without taking it."""
@@ -234,7 +270,7 @@ class Import:
             except TheirFault as fault:
                 fates.append(_Fate(f"{fault.why}: {fault}", is_held=False))
                 continue
-            beside = held[offer.sha256]
+            beside = held[offer.place]
             if examined.envelope.hash in beside:
                 fates.append(_Fate(_HELD, is_held=True))
             elif beside:
@@ -244,7 +280,7 @@ class Import:
                 fates.append(_Fate(why, is_held=True))
         return fates
 
-    def _taken(self, intake: Intake, unit: str, offers: Sequence[_Offer], answers: dict[str, bytes]) -> list[_Fate]:
+    def _taken(self, intake: Intake, unit: str, offers: Sequence[_Offer], answers: dict[str, _Answer]) -> list[_Fate]:
         """Has the offers taken."""
         before = self._held(unit, offers)
         topic = str(Topic(self.deployment, unit, TopicLeaf.ENVELOPE))
@@ -252,12 +288,23 @@ class Import:
         after = self._held(unit, offers)
         fates = []
         for offer in offers:
-            why = refused.get(offer.sha256, "")
-            is_held = offer.claim is not None and offer.hash in after[offer.sha256]
-            if is_held and not why and offer.hash in before[offer.sha256]:
+            refusal = refused.get(offer.sha256)
+            why = f"{refusal.refused.why}: {refusal.refused.words}" if refusal else ""
+            if refusal and self._is_signed(unit, offer):
+                answers[refusal.answer.name] = refusal.answer
+            is_held = offer.claim is not None and offer.hash in after[offer.place]
+            if is_held and not why and offer.hash in before[offer.place]:
                 why = _HELD
             fates.append(_Fate(why, is_held))
         return fates
+
+    def _is_signed(self, unit: str, offer: _Offer) -> bool:
+        """Whether the unit itself signed it: of what anybody can put on its stick it need not be told."""
+        try:
+            note.read(split(offer.content)[0], Envelope, {unit: self.units[unit]})
+        except TheirFault:
+            return False
+        return True
 
     def _take_picture(
         self,
@@ -266,7 +313,7 @@ class Import:
         picture: Sealed,
         seq: int,
         tally: _Tally,
-        answers: dict[str, bytes],
+        answers: dict[str, _Answer],
     ) -> None:
         """Takes a picture that an envelope held, or to be held, names."""
         if self._has(unit, picture):
@@ -286,12 +333,10 @@ class Import:
             )
             for number, begin in enumerate(range(0, picture.size, CHUNK_BYTES))
         ]
-        said: dict[str, bytes] = {}
         for begin in range(0, len(chunks), BATCH):
-            for why in _gather(self.intake, chunks[begin : begin + BATCH], said).values():
-                tally.skip("picture", why)
-                return  # one refusal is enough: a unit need not be told of each chunk
-        answers |= said
+            for refusal in _gather(self.intake, chunks[begin : begin + BATCH], answers).values():
+                tally.skip("picture", f"{refusal.refused.why}: {refusal.refused.words}")
+                return  # the receipt says that it lacks: a unit need not be told of each chunk
         if self._has(unit, picture):
             tally.imported["picture"] += 1
         else:
@@ -305,25 +350,30 @@ def _many(count: int, what: str) -> str:
     return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
-def _gather(intake: Intake, batch: Batch, answers: dict[str, bytes]) -> dict[str, str]:
-    """Has a batch taken and gathers the answers; returns why publications were refused, by their SHA-256."""
+def _gather(intake: Intake, batch: Batch, answers: dict[str, _Answer]) -> dict[str, _Refusal]:
+    """Has a batch taken and gathers the receipts; returns the refusals, by the publications' SHA-256."""
     own = intake.keys.signer.verifier
-    refused: dict[str, str] = {}
+    refused: dict[str, _Refusal] = {}
     for _, carried in intake.take(batch):
-        answer = read_answer(carried, {own.name: own})
-        if isinstance(answer, Refused):
-            refused[answer.publication] = f"{answer.why}: {answer.words}"
-            answers[answer_name(answer)] = carried
+        said = read_answer(carried, {own.name: own})
+        if isinstance(said, Refused):
+            refused[said.publication] = _Refusal(said, _Answer(0, answer_name(said), carried))
         else:
-            answers[answer_name(answer.statement)] = carried
+            receipt = said.statement
+            held = receipt.seq + len(receipt.extras)
+            answers[answer_name(receipt)] = _Answer(held, answer_name(receipt), carried)
     return refused
 
 
-def _answer(folder: Folder, answers: Mapping[str, bytes]) -> None:
-    """Writes the answers, unless the stick has them."""
-    for name, carried in answers.items():
-        if folder.size(name) != len(carried) or folder.read(name, len(carried)) != carried:
-            folder.put(name, carried)
+def _write(folder: Folder, answers: Sequence[_Answer]) -> str:
+    """Writes the answers that the stick has not; returns why they could not be written, where they could not."""
+    try:
+        for _, name, carried in sorted(answers, key=lambda each: (-each.held, each.name))[:ANSWERS_MAX]:
+            if folder.size(name) != len(carried) or folder.read(name, len(carried)) != carried:
+                folder.put(name, carried)
+    except OSError as error:
+        return str(error.strerror)
+    return ""
 
 
 def _read(folder: Folder, file: File) -> bytes | None:
@@ -331,7 +381,7 @@ def _read(folder: Folder, file: File) -> bytes | None:
     try:
         content = folder.read(str(file), file.leaf.bytes_max)
     except OSError as error:
-        if error.errno in (errno.ENODEV, errno.ENXIO, errno.ENOTCONN):  # the stick was pulled
+        if error.errno in _PULLED:
             raise
         return None
     return content if hashlib.sha256(content).hexdigest() == file.sha256 else None

@@ -274,6 +274,11 @@ def text_of(note: bytes) -> bytes:
     return note[: note.rindex(b"\n\n") + 1]
 
 
+def key_id_of(note: bytes) -> bytes:
+    """The id of the key that signed a note which was verified before."""
+    return base64.b64decode(note.rpartition(b" ")[2])[:4]
+
+
 def kind_of(note: bytes) -> str:
     """The first line, before anything is verified: only to choose which kind to `read` it as."""
     return note.partition(b"\n")[0][:64].decode("ascii", "replace")

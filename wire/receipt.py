@@ -21,6 +21,9 @@ MISSING_MAX = 16
 CHUNKS_MAX = 64
 """How many missing chunks of one picture a receipt names: 4 MB, the window of one answer."""
 
+HEARD_MAX = 16
+"""How many hubs a holding names: a unit's settings name no more."""
+
 
 class Extra(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """An envelope that is held although one before it is not."""
@@ -95,12 +98,20 @@ class Refused(Statement, frozen=True):
         return self.hub
 
 
+class Heard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Of which moment, as receipts tell it, a hub's youngest receipt for a chain is that the unit knows."""
+
+    at: Natural
+    hub: Name
+
+
 class Holding(Statement, frozen=True):
     """A unit's word on what it holds, said on connecting; the hub answers with its receipt for that chain.
 
     Attributes:
         chain: one of the unit's, the present one or an earlier one.
         hash: hash of the last envelope; `NOTHING` when `seq` is 0.
+        heard: of the hubs that have receipted the chain, for the unit believes none that says less in an older receipt.
         seq: the last envelope.
         unit: the unit's name, and signer.
     """
@@ -109,6 +120,7 @@ class Holding(Statement, frozen=True):
 
     chain: ChainId
     hash: Hash
+    heard: Annotated[tuple[Heard, ...], Meta(max_length=HEARD_MAX)]
     seq: Natural
     unit: Name
 

@@ -132,31 +132,46 @@ class Opener:
         return content
 
 
-def seal(content: bytes, recipients: Sequence[Recipient], context: bytes) -> bytes:
-    """Seals content so that each of the recipients can open it alone.
+class Seal:
+    """A seal, begun before there is anything to put under it: what it costs to begin one does not depend on that.
 
     Args:
-        content: any bytes.
-        recipients: 2 to 16 of them, with different keys.
+        recipients: 2 to 16 of them, with different keys; each of them can open it alone.
         context: what the content is and where it belongs (see `wire.envelope.context`); whoever opens it must know it.
     """
-    if not RECIPIENTS_MIN <= len({recipient.key_id for recipient in recipients}) == len(recipients) <= RECIPIENTS_MAX:
-        raise AssertionError(f"sealing to {len(recipients)} recipients: 2 to 16 different ones are needed")
-    content_key = AESGCM.generate_key(256)
-    header = _MAGIC + bytes([len(recipients)])
-    for recipient in recipients:
-        public = X25519PublicKey.from_public_bytes(recipient.public)
-        header += recipient.key_id + _SUITE.encrypt(content_key, public, info=context)
-    encryptor = Cipher(AES(content_key), GCM(_NONCE)).encryptor()
-    encryptor.authenticate_additional_data(header + context)
-    whole = memoryview(content)
-    return b"".join(
-        [
-            header,
-            encryptor.update(len(content).to_bytes(_LENGTH_BYTES, "big")),
-            *(encryptor.update(whole[at : at + _PIECE_BYTES]) for at in range(0, len(content), _PIECE_BYTES)),
-            encryptor.update(bytes(-(_LENGTH_BYTES + len(content)) % _PADDING)),
-            encryptor.finalize(),
-            encryptor.tag,
-        ]
-    )
+
+    def __init__(self, recipients: Sequence[Recipient], context: bytes) -> None:
+        different = len({recipient.key_id for recipient in recipients})
+        if not RECIPIENTS_MIN <= different == len(recipients) <= RECIPIENTS_MAX:
+            raise AssertionError(f"sealing to {len(recipients)} recipients: 2 to 16 different ones are needed")
+        content_key = AESGCM.generate_key(256)
+        self._header = _MAGIC + bytes([len(recipients)])
+        for recipient in recipients:
+            public = X25519PublicKey.from_public_bytes(recipient.public)
+            self._header += recipient.key_id + _SUITE.encrypt(content_key, public, info=context)
+        self._encryptor = Cipher(AES(content_key), GCM(_NONCE)).encryptor()
+        self._encryptor.authenticate_additional_data(self._header + context)
+
+    def close(self, content: bytes) -> bytes:
+        """The content, any bytes, sealed.
+
+        Raises:
+            AlreadyFinalized: it was closed before; a content key is for one content.
+        """
+        whole = memoryview(content)
+        update = self._encryptor.update
+        return b"".join(
+            [
+                self._header,
+                update(len(content).to_bytes(_LENGTH_BYTES, "big")),
+                *(update(whole[at : at + _PIECE_BYTES]) for at in range(0, len(content), _PIECE_BYTES)),
+                update(bytes(-(_LENGTH_BYTES + len(content)) % _PADDING)),
+                self._encryptor.finalize(),
+                self._encryptor.tag,
+            ]
+        )
+
+
+def seal(content: bytes, recipients: Sequence[Recipient], context: bytes) -> bytes:
+    """Seals content so that each of the recipients can open it alone: a `Seal` begun and closed."""
+    return Seal(recipients, context).close(content)

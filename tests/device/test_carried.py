@@ -9,12 +9,18 @@ from pathlib import Path
 import pytest
 
 import device.corner
-from device.corner import CARD_ROOM_BYTES
+from device.corner import CARD_ROOM_BYTES, Corner
 from device.folder import Folder
 from device.log import Event
 from device.signals import Signal
+from sim.body import SimStorage
 from sim.fleet import SimUnit
 from tests.device.field import Field, field, logged, own
+from tests.wire.samples import HUB
+from wire import note
+from wire.bundle import answer_name
+from wire.fields import NOTHING
+from wire.receipt import Receipt
 
 
 @pytest.fixture
@@ -26,6 +32,23 @@ def here(tmp_path: Path) -> Iterator[Field]:
 def carried(unit: SimUnit) -> list[Path]:
     """All files that a unit carries for others."""
     return sorted(file for file in (unit.settings.card / "carried").rglob("*") if file.is_file())
+
+
+def another(of: Path, stick: Path) -> str:
+    """Leaves on a stick what another unit might have left: envelopes that claim to be its own. Its name is returned."""
+    name = of.name[::-1]
+    folder = stick / "testigo" / "trial" / name
+    folder.mkdir(parents=True)
+    for file in of.glob("*.envelope"):
+        content = file.read_bytes().replace(of.name.encode(), name.encode())
+        (folder / f"{hashlib.sha256(content).hexdigest()}.envelope").write_bytes(content)
+    return name
+
+
+def receipted(unit: str, at: int) -> tuple[str, bytes]:
+    """A hub's receipt for a unit of which nothing is known here, and what it is called."""
+    said = Receipt(at=at, chain="c" * 32, extras=(), hash=NOTHING, hub="hub-a", missing=(), seq=0, unit=unit, whole=0)
+    return answer_name(said), note.write(said, HUB)
 
 
 def handed_over(here: Field) -> Path:
@@ -150,6 +173,46 @@ def test_the_corner_has_bounds(here: Field, monkeypatch: pytest.MonkeyPatch, bou
     handed_over(here)
     assert len(carried(near)) <= 3
     assert sum(file.stat().st_size for file in carried(near)) <= 4100
+
+
+def test_a_place_with_only_answers_in_it_is_given_to_whoever_needs_one(
+    here: Field, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    far, near = here.units
+    monkeypatch.setattr(device.corner, "UNITS_MAX", 1)
+    between, to_hub, new = handed_over(here), here.stick("to-hub"), here.stick("new")
+    name = another(own(between, far), new)
+    here.visit(near, new)
+    assert {file.parent.name for file in carried(near)} == {far.name}, "what waits for a hub is not driven out"
+    here.visit(near, to_hub)
+    here.imported(to_hub)
+    empty = here.stick("empty")
+    (empty / "testigo" / "trial" / "u-nobody").mkdir(parents=True)
+    for stick in (to_hub, to_hub, empty):
+        here.visit(near, stick)
+        assert [file.suffix for file in carried(near)] == [".receipt"], "nobody needs the place yet"
+    here.visit(near, new)
+    assert {file.parent.name for file in carried(near)} == {name}
+
+
+def test_of_places_with_only_answers_in_them_the_one_with_the_oldest_goes_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(device.corner, "UNITS_MAX", 3)
+    storage = SimStorage(tmp_path / "card")
+    corner = Corner(storage, "trial", "u-1", {"hub-a": HUB.verifier}, 1)
+    for unit, at in (("u-2", 5), ("u-3", 4), ("u-4", 6)):
+        folder = storage.folder / "carried" / unit
+        folder.mkdir(parents=True)
+        file, content = receipted(unit, at)
+        (folder / file).write_bytes(content)
+    new = tmp_path / "stick" / "testigo" / "trial" / "u-5"
+    new.mkdir(parents=True)
+    file, content = receipted("u-5", 3)
+    (new / file).write_bytes(content)
+    assert corner.visit(tmp_path / "stick") == (4, "")
+    assert {path.name for path in (storage.folder / "carried").iterdir()} == {"u-2", "u-4", "u-5"}
+    assert {path.name for path in new.parent.iterdir()} == {"u-2", "u-3", "u-4", "u-5"}, "all are on their way home"
 
 
 def test_a_stick_too_full_for_what_is_carried_still_has_all_that_is_the_units_own(

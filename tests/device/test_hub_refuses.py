@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable, Sequence
 
+from device.custody import REFUSED_SHOWN_MS
 from device.log import Event
 from device.outbox import CUSTODY_WINDOW, REFUSED_MS
 from device.signals import Signal
@@ -33,6 +34,10 @@ def refusing(world: World, refuse: Callable[[bytes], bool]) -> Callable[[Sequenc
     return take
 
 
+def on_link_lamp(world: World) -> list[Signal]:
+    return [signal for signal in world.shown if signal.on_link_lamp]
+
+
 def test_a_unit_that_is_not_enrolled_keeps_everything_until_it_is(here: World) -> None:
     register = here.settings.base.parent / "hub" / "register.txt"
     enrolled = register.read_text()
@@ -43,7 +48,7 @@ def test_a_unit_that_is_not_enrolled_keeps_everything_until_it_is(here: World) -
     assert Signal.REFUSED in here.shown
     assert "why=unknown-signer" in here.logged(Event.REFUSED)[0]
     here.clock.run(REFUSED_MS // 2)
-    assert here.shown[-1] is Signal.LINK_SENDING, "a dark lamp would say that all is receipted"
+    assert on_link_lamp(here)[-1] is Signal.LINK_SENDING, "a dark lamp would say that all is receipted"
     assert len(here.waiting) == 2
     register.write_text(enrolled)
     assert here.settle()
@@ -61,6 +66,22 @@ def test_one_refused_record_does_not_hold_up_the_others(here: World) -> None:
     assert len(here.mesas()) == 4
     here.exchange.hub = here.take
     assert here.settle()
+
+
+def test_a_refusal_is_seen_and_heard_once_whatever_comes_with_it(here: World) -> None:
+    here.exchange.hub = refusing(here, lambda _payload: True)
+    here.exchange.cut()
+    for mesa in range(3):
+        here.scan(acta(mesa))
+    here.exchange.mend()
+    here.clock.run_until(lambda: Signal.REFUSED in here.shown, 60_000)
+    here.exchange.answer(here.answered[-1:])  # a receipt, right behind it
+    here.unit.body.put_in(here.settings.base)  # and what a stick has to say
+    here.clock.run(REFUSED_SHOWN_MS - 200)
+    assert on_link_lamp(here)[-1] is Signal.REFUSED
+    here.clock.run(60_000)
+    assert on_link_lamp(here)[-1] is not Signal.REFUSED
+    assert on_link_lamp(here).count(Signal.REFUSED) == 1
 
 
 def test_any_number_of_refused_records_leaves_room_for_the_others(here: World) -> None:

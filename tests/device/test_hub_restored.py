@@ -46,7 +46,10 @@ def test_what_a_restored_hub_has_lost_of_a_chain_that_was_left_comes_to_it_again
         assert made.settle()
 
 
-def test_what_a_restored_hub_has_lost_comes_to_it_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize("its_clock", ["right", "1970"])
+def test_what_a_restored_hub_has_lost_comes_to_it_again_whatever_its_clock_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, its_clock: str
+) -> None:
     deployed = deployment.make(tmp_path / "trial", 1, 1883, VE, "live")
     hub = hub_settings.read(deployed.hub)
     made, backup = World(deployed), tmp_path / "backup"
@@ -59,6 +62,8 @@ def test_what_a_restored_hub_has_lost_comes_to_it_again(tmp_path: Path) -> None:
             shutil.copytree(hub.base, backup)
     shutil.rmtree(hub.base)
     shutil.copytree(backup, hub.base)
+    if its_clock == "1970":
+        monkeypatch.setattr(made, "_hub_seconds", lambda: made.clock.ms() // 1000)
     with made.running(hub):
         assert len(made.mesas()) == 2
         made.power_on()

@@ -15,6 +15,7 @@ from wire.receipt import Missing
 
 ROOM = 1_000
 HUBS = ("hub-a", "hub-b")
+CHAIN = "c" * 32
 
 
 @pytest.fixture
@@ -52,7 +53,7 @@ def test_nothing_kept_is_nothing_offered(outbox: Outbox) -> None:
 
 def test_records_go_before_pictures_and_the_oldest_first(store: Store, outbox: Outbox) -> None:
     chain = keep_many(store, 3)
-    outbox.asked("hub-a", (missing_of(store, chain, 1),), 0)
+    outbox.asked("hub-a", CHAIN, (missing_of(store, chain, 1),), 0)
     offers = offer(outbox, 0)
     assert seqs(offers) == [1, 2, 3]
     assert isinstance(offers[3], Chunk)
@@ -61,7 +62,7 @@ def test_records_go_before_pictures_and_the_oldest_first(store: Store, outbox: O
 
 def test_no_more_is_offered_than_there_is_room_for(store: Store, outbox: Outbox) -> None:
     chain = keep_many(store, 3)
-    outbox.asked("hub-a", tuple(missing_of(store, chain, seq) for seq in (1, 2, 3)), 0)
+    outbox.asked("hub-a", CHAIN, tuple(missing_of(store, chain, seq) for seq in (1, 2, 3)), 0)
     assert seqs(offer(outbox, 0, room=2)) == [1, 2]
     offers = offer(outbox, 0, room=3, chunks=1)
     assert (len(offers), seqs(offers)) == (2, [3])
@@ -127,7 +128,7 @@ def test_a_refused_record_lets_the_others_go_first_and_comes_again(store: Store,
 
 def test_a_new_connection_forgets_what_was_on_its_way(store: Store, outbox: Outbox) -> None:
     chain = keep_many(store, 1)
-    outbox.asked("hub-a", (missing_of(store, chain, 1),), 0)
+    outbox.asked("hub-a", CHAIN, (missing_of(store, chain, 1),), 0)
     offer(outbox, 0)
     outbox.connected(1)
     assert [type(each) for each in offer(outbox, 1)] == [Kept]
@@ -137,18 +138,18 @@ def test_a_hub_heard_again_after_a_silence_is_offered_everything_at_once(store: 
     keep_many(store, 2)
     outbox.connected(0)
     offer(outbox, 0)
-    outbox.asked("hub-a", (), 1_000)
+    outbox.asked("hub-a", CHAIN, (), 1_000)
     assert offer(outbox, 1_000) == [], "it was not silent"
     for now in range(OFFER_MS_MIN, SILENT_MS, 1_000):
         offer(outbox, now)
-    outbox.asked("hub-a", (), 1_000 + SILENT_MS)
+    outbox.asked("hub-a", CHAIN, (), 1_000 + SILENT_MS)
     assert seqs(offer(outbox, 1_000 + SILENT_MS)) == [1, 2]
 
 
 def test_a_hub_heard_again_does_not_get_what_it_refused(store: Store, outbox: Outbox) -> None:
     keep(store)
     outbox.refused("hub-a", next(store.waiting(1)), 0)
-    outbox.asked("hub-a", (), SILENT_MS)
+    outbox.asked("hub-a", CHAIN, (), SILENT_MS)
     assert offer(outbox, SILENT_MS) == []
 
 
@@ -156,7 +157,7 @@ def test_chunks_asked_for_are_cut_where_the_hub_expects_them(store: Store, outbo
     place = keep(store, content=bytes(2 * CHUNK_BYTES))
     (path,) = store.folder.glob("*.picture")
     store.settle(receipt(place.chain, 1, store.place().prev))
-    outbox.asked("hub-a", (Missing((0, 2), path.stem),), 0)
+    outbox.asked("hub-a", CHAIN, (Missing((0, 2), path.stem),), 0)
     content = path.read_bytes()
     assert offer(outbox, 0) == [
         Chunk(path.stem, 0, content[:CHUNK_BYTES]),
@@ -168,7 +169,7 @@ def test_chunks_asked_for_are_cut_where_the_hub_expects_them(store: Store, outbo
 def test_chunks_that_do_not_exist_are_not_offered(store: Store, outbox: Outbox, number: int) -> None:
     chain = keep_many(store, 1)
     store.settle(receipt(chain, 1, store.place().prev))
-    outbox.asked("hub-a", (missing_of(store, chain, 1, number), Missing((0,), "ab" * 32)), 0)
+    outbox.asked("hub-a", CHAIN, (missing_of(store, chain, 1, number), Missing((0,), "ab" * 32)), 0)
     assert offer(outbox, 0) == []
 
 
@@ -177,16 +178,34 @@ def test_a_picture_that_the_card_cannot_read_is_not_asked_of_it_again_for_minute
     missing = missing_of(store, chain, 1), missing_of(store, chain, 2)
     file = store.folder / f"{missing[0].sha256}.picture"
     file.rename(file.with_suffix(".elsewhere"))
-    outbox.asked("hub-a", missing, 0)
+    outbox.asked("hub-a", CHAIN, missing, 0)
     assert [each.sha256 for each in offer(outbox, 0) if isinstance(each, Chunk)] == [missing[1].sha256]
     file.with_suffix(".elsewhere").rename(file)
     assert missing[0].sha256 not in [each.sha256 for each in offer(outbox, REFUSED_MS - 1) if isinstance(each, Chunk)]
     assert missing[0].sha256 in [each.sha256 for each in offer(outbox, REFUSED_MS) if isinstance(each, Chunk)]
 
 
+def test_what_is_asked_for_of_one_chain_does_not_hide_what_is_asked_for_of_another(
+    store: Store, outbox: Outbox
+) -> None:
+    first = keep_many(store, 1)
+    end = store.place().prev
+    store.settle(receipt(first, 9, "f" * 64))  # a hub has another end of it: a new chain begins
+    second = keep_many(store, 1)
+    for chain, hash_ in ((first, end), (second, store.place().prev)):
+        store.settle(receipt(chain, 1, hash_))
+    asked = [missing_of(store, first, 1), missing_of(store, second, 1)]
+    outbox.asked("hub-a", first, (asked[0],), 0)
+    outbox.asked("hub-a", second, (asked[1],), 0)
+    assert {each.sha256 for each in offer(outbox, 0) if isinstance(each, Chunk)} == {each.sha256 for each in asked}
+    outbox.asked("hub-a", first, (), OFFER_MS_MAX)
+    offers = offer(outbox, OFFER_MS_MAX)
+    assert [each.sha256 for each in offers if isinstance(each, Chunk)] == [asked[1].sha256]
+
+
 def test_a_chunk_that_two_hubs_ask_for_is_sent_once(store: Store, outbox: Outbox) -> None:
     chain = keep_many(store, 1)
     store.settle(receipt(chain, 1, store.place().prev))
     for hub in ("hub-a", "hub-b"):
-        outbox.asked(hub, (missing_of(store, chain, 1),), 0)
+        outbox.asked(hub, CHAIN, (missing_of(store, chain, 1),), 0)
     assert len(offer(outbox, 0)) == 1

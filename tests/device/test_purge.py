@@ -13,9 +13,10 @@ from device.log import Event
 from device.store import ROOM_BYTES_MIN, CardError, Store
 from tests.device.cards import PHOTOGRAPH, envelopes, keep, keep_many, offered, opened, receipt
 from tests.wire.samples import HUB, OTHER_HUB, STRANGER
+from wire import note
 from wire.fields import NOTHING
 from wire.note import KeySigner
-from wire.receipt import EXTRAS_MAX, Extra
+from wire.receipt import EXTRAS_MAX, Extra, Receipt
 
 HUBS = (HUB, OTHER_HUB)
 ALL = 1 << 40
@@ -60,6 +61,19 @@ def test_what_two_hubs_hold_whole_goes_whole_and_all_else_stays(tmp_path: Path) 
         assert store.purge(ALL) == 0
     with opened(tmp_path) as store:
         assert (store.place().seq, store.place().chain, store.count()) == (6, chain, 2)
+
+
+def test_nothing_of_what_has_gone_and_no_older_receipt_is_left_in_the_index(tmp_path: Path) -> None:
+    with opened(tmp_path) as store:
+        chain = keep_many(store, 40)
+        hashes = [hash_of(tmp_path, chain, seq) for seq in range(1, 41)]
+        for at, hash_ in enumerate(hashes, 1):
+            for hub in HUBS:
+                assert store.settle(receipt(chain, at, hash_, hub=hub, whole=at, at=1_700_000_000 + at))
+        assert store.purge(ALL) > 0
+    index = (tmp_path / "index.db").read_bytes()
+    assert [hash_ for hash_ in hashes if hash_.encode() in index] == hashes[-2:], "the last one names the one before it"
+    assert [at for at in range(1, 41) if b'"at":%d' % (1_700_000_000 + at) in index] == [40]
 
 
 def test_the_oldest_go_first_and_no_more_than_is_asked_for(tmp_path: Path) -> None:
@@ -240,6 +254,21 @@ def test_an_envelope_that_is_lost_and_was_not_receipted_is_missed(tmp_path: Path
     with opened(tmp_path) as store:
         (first, *_) = store.waiting(2)
         assert (first.seq, store.read(first), store.count()) == (1, None, 3)
+
+
+def test_two_keys_of_one_hub_are_one_hub_when_a_purge_is_ended(tmp_path: Path) -> None:
+    with opened(tmp_path) as store:
+        chain = keep_many(store, 3)
+        hold(store, tmp_path, chain, 3, (HUB,))
+    hash_ = hash_of(tmp_path, chain, 3)
+    with opened(tmp_path, hubs=(STRANGER, OTHER_HUB)) as store:
+        said = note.write(receipt(chain, 3, hash_, whole=3, at=2).statement, STRANGER)
+        assert store.settle(note.read(said, Receipt, {STRANGER.verifier.name: STRANGER.verifier}))
+    without_envelope(tmp_path)
+    with opened(tmp_path, hubs=(STRANGER, OTHER_HUB)) as store:
+        (first, *_) = store.waiting(2)
+        assert (first.seq, store.read(first), store.count()) == (1, None, 3), "it was lost, and never purged"
+        assert len(list((tmp_path / "kept").glob("*.picture"))) == 3
 
 
 def test_a_file_that_cannot_be_removed_is_told_and_nothing_else_is_lost(tmp_path: Path) -> None:

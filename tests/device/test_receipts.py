@@ -8,6 +8,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from device.log import Event
 from device.signals import Signal
+from hub.intake import Answers
 from tests.device.world import World, acta
 from wire import note
 from wire.note import KeySigner
@@ -66,7 +67,7 @@ FORGERIES: dict[str, Forge] = {
     "rubbish": lambda _: [random.Random(6).randbytes(length) for length in (1, 100, 4_000)],
     "a novel": lambda _: [b"testigo/receipt/1\n" + b"{" * 1_000_000],
     "the unit's own word": lambda world: [
-        note.write(Holding(world.place.chain, world.place.prev, 1, world.name), world.signer)
+        note.write(Holding(world.place.chain, world.place.prev, (), 1, world.name), world.signer)
     ],
     "a refusal of nothing": lambda world: [
         note.write(
@@ -137,4 +138,23 @@ def test_a_true_receipt_on_any_topic_of_the_unit_counts(here: World) -> None:
     here.scan(acta())
     receipted = true_note(here)
     here.mangle = lambda _answers: [(str(Topic("elsewhere", here.name, Leaf.RECEIPT)), receipted)]
+    assert here.settle()
+
+
+def test_a_chunk_that_a_hub_refuses_is_told_as_one_and_sent_when_the_hub_asks_again(here: World) -> None:
+    free = here.intake.free
+
+    def fill_up(batch: Sequence[tuple[str, bytes]]) -> Answers:
+        if any("/chunk/" in topic for topic, _ in batch):
+            here.intake.free = lambda: 0
+        return here.take(list(batch))
+
+    here.exchange.hub = fill_up
+    here.scan(acta())
+    here.clock.run(60_000)
+    (told, *_) = here.logged(Event.CHUNK_REFUSED)
+    assert " why=no-room " in told
+    assert here.logged(Event.RECEIPT_IGNORED) == here.logged(Event.REFUSED) == []
+    assert here.waiting == []
+    here.intake.free, here.exchange.hub = free, here.take
     assert here.settle()

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -25,6 +24,8 @@ from hub.ledger import Ledger
 from hub.log import Event
 from hub.pictures import Pictures
 from hub.quota import Quota
+from hub.settings import POSTGRESQL
+from sim.broker import held_port
 from sim.deployment import write_key
 from tests.hub.some_unit import DEPLOYMENT, PROFILE, Publication, SomeUnit, some_opener
 from wire import note, profiles
@@ -37,18 +38,19 @@ DATABASES = ("sqlite", "postgresql")
 
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[str]:
-    """The DSN of a PostgreSQL server of our own, up to the name of the database."""
+    """The DSN of a PostgreSQL server of our own."""
     programs = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
     if not programs:
         pytest.skip("no PostgreSQL server is installed: apt-get install postgresql")
-    # The server will not run as root, and the user it runs as cannot reach pytest's folders.
-    folder = Path(tempfile.mkdtemp(prefix="testigo-postgresql-"))
+    # The server will not run as root, and the user it runs as cannot reach pytest's folders. In memory, where there is
+    # room in it: no test cuts the power of this one, and each commit would wait for a disk.
+    memory = Path("/dev/shm")
+    folder = Path(tempfile.mkdtemp(prefix="testigo-postgresql-", dir=memory if memory.is_dir() else None))
     as_user: tuple[str, ...] = ()
     if os.geteuid() == 0:
         as_user = ("setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups")
         shutil.chown(folder, "postgres")
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    held, port = held_port()
 
     def run(program: str, *arguments: str) -> None:
         command = (*as_user, str(programs[-1] / program), *arguments)
@@ -58,21 +60,33 @@ def postgresql() -> Iterator[str]:
     run("initdb", "--pgdata", store, "--auth=trust", "--username=testigo", "--no-sync", "--encoding=UTF8", "--locale=C")
     options = f"-h 127.0.0.1 -p {port} -k {folder}"
     run("pg_ctl", "--pgdata", store, "--log", str(folder / "log"), "--wait", "-o", options, "start")
-    yield f"postgresql://testigo@127.0.0.1:{port}/"
+    yield f"postgresql://testigo@127.0.0.1:{port}/postgres"
     run("pg_ctl", "--pgdata", store, "--mode=immediate", "stop")
+    held.close()
     shutil.rmtree(folder)
 
 
 @pytest.fixture(params=DATABASES)
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """An empty database: each test that asks for one runs on both kinds."""
+    """A database of which nothing is left but its tables: each test that asks for one runs on both kinds."""
     if request.param == "sqlite":
         return str(tmp_path / "ledger.sqlite")
-    server = request.getfixturevalue("postgresql")
-    name = f"ledger_{os.urandom(8).hex()}"
-    with psycopg.connect(f"{server}postgres", autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}".encode())
-    return f"{server}{name}"
+    server: str = request.getfixturevalue("postgresql")
+    tables = "SELECT tablename FROM pg_tables WHERE schemaname = 'public'"
+    with psycopg.connect(server, autocommit=True) as connection:  # a new database each time takes far longer
+        connection.execute("SET session_replication_role = replica")  # whatever refers to what
+        for (table,) in connection.execute(tables).fetchall():
+            connection.execute(f"DELETE FROM {table}".encode())
+    return server
+
+
+@pytest.fixture
+def new_database(database: str) -> str:
+    """A database on which no hub has run."""
+    if database.startswith(POSTGRESQL):
+        with psycopg.connect(database, autocommit=True) as connection:
+            connection.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+    return database
 
 
 def make_keys(folder: Path) -> None:

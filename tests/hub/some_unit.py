@@ -13,7 +13,7 @@ from wire import note
 from wire.envelope import CHUNK_BYTES, Envelope, Sealed, context, join
 from wire.fields import NOTHING
 from wire.note import KeySigner
-from wire.receipt import Holding
+from wire.receipt import Heard, Holding
 from wire.record import Mode, Picture, Quality, Record
 from wire.seal import Opener, Recipient, seal
 from wire.topics import Leaf, Topic
@@ -136,7 +136,8 @@ class SomeUnit:
             for number, begin in enumerate(range(0, name.size, CHUNK_BYTES))
         ]
 
-    def holding(self) -> Publication:
-        """What it says on connecting."""
-        said = Holding(chain=self.chain, hash=self.prev, seq=self.seq, unit=self.name)
+    def holding(self, *heard: tuple[int, str]) -> Publication:
+        """What it says on connecting; `heard` of the last receipts it knows: their times and hubs."""
+        known = tuple(Heard(*each) for each in heard)
+        said = Holding(chain=self.chain, hash=self.prev, heard=known, seq=self.seq, unit=self.name)
         return Publication(self.topic(Leaf.HOLDING), note.write(said, self.signer))

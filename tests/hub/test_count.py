@@ -1,6 +1,7 @@
 """The count: totals and the exported rows, from either kind of sheet."""
 
 import csv
+import hashlib
 import re
 from pathlib import Path
 
@@ -8,10 +9,10 @@ import pytest
 
 from hub.count import export, text
 from tests.hub.conftest import HubHere
-from tests.hub.some_unit import some_payload
-from wire import profiles
+from tests.hub.some_unit import SomeUnit, some_payload
+from wire import note, profiles
 from wire.errors import OurFault
-from wire.record import Mode
+from wire.record import Mode, Record
 
 BRAZIL = (
     "QRBU:1:1 VRQR:1.5 VRCH:20180830 ORIG:VOTA ORLC:LEG PROC:223 DTPL:20181007 PLEI:228 TURN:1 FASE:O UNFE:ZZ MUNI:"
@@ -119,3 +120,29 @@ def test_a_keyed_sheet_counts_and_some_of_its_codes_do_not(database: str, tmp_pa
     assert (counted.counted, len(counted.incomplete)) == (1, 1)
     assert "2 of 2" in counted.incomplete[0].words
     hub.stop()
+
+
+def test_parts_of_a_sheet_stand_together_beside_their_first_and_never_count(hub: HubHere) -> None:
+    unit = hub.unit("unit-1")
+    whole = unit.record([some_payload(1)])
+    hub.take(unit.publish(whole))
+    first = identity_of(unit, whole)
+    bare = unit.record()
+    hub.take(unit.publish(bare))
+    second = identity_of(unit, bare)
+    for of, part in ((first, 2), (second, 2), (first, 3), ("f" * 64, 2)):
+        hub.take(unit.publish(unit.record(first=of, part=part)))
+    counted = hub.count()
+    assert counted.counted == 1
+    assert [each.words for each in counted.parts] == [
+        "part 2 of a record that is not held",
+        "part 2 of record 1",
+        "part 3 of record 1",
+        "part 2 of record 2",
+    ]
+    assert [each.seq for each in counted.unread] == [2]
+    assert "4 pictures of the rest of a sheet, not counted:" in text(counted)
+
+
+def identity_of(unit: SomeUnit, record: Record) -> str:
+    return hashlib.sha256(note.text_of(note.write(record, unit.signer))).hexdigest()

@@ -8,8 +8,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from hub.pictures import MARK
 from tests.hub.conftest import HubHere
 from tests.hub.some_unit import Publication, SomeUnit, some_payload
+from wire.envelope import Sealed
 
 ROOT = Path(__file__).parents[2]
 PICTURE = bytes(100_000)
@@ -25,26 +27,20 @@ def killed(hub: HubHere, unit: SomeUnit, where: str, *publications: Publication)
     hub.start()
 
 
-@pytest.mark.parametrize(("where", "held"), [("committing", 0), ("answering", 3)])
-def test_killed_in_a_batch_all_of_it_is_held_or_none(hub: HubHere, where: str, held: int) -> None:
+@pytest.mark.parametrize(("where", "is_held"), [("committing", False), ("answering", True)])
+def test_killed_in_a_batch_all_of_it_is_held_or_none(hub: HubHere, where: str, is_held: bool) -> None:
     unit = hub.unit()
-    presses = [unit.press(some_payload(number)) for number in range(3)]
-    killed(hub, unit, where, *presses)
-    assert hub.answer(unit.holding()).seq == held
-    assert hub.count().counted == held
-    # What was not answered is offered again, and comes to the same end.
-    assert hub.answer(*presses).seq == 3
-    assert hub.count().counted == 3
-
-
-@pytest.mark.parametrize(("where", "whole"), [("committing", 0), ("answering", 1)])
-def test_killed_as_a_picture_becomes_whole_it_is_held_or_asked_for(hub: HubHere, where: str, whole: int) -> None:
-    unit = hub.unit()
-    hub.take(unit.press(some_payload(), pictures=[PICTURE]))
-    killed(hub, unit, where, *unit.chunks(PICTURE))
+    first = unit.press(some_payload(9), pictures=[PICTURE])
+    hub.take(first)
+    presses, chunks = [unit.press(some_payload(number)) for number in range(1, 4)], unit.chunks(PICTURE)
+    killed(hub, unit, where, *presses, *chunks)
     receipt = hub.answer(unit.holding())
-    assert receipt.whole == whole
-    assert bool(receipt.missing) != bool(whole)
-    assert hub.answer(*unit.chunks(PICTURE)).whole == 1
-    (kept,) = (hub.folder / "pictures").iterdir()
-    assert kept.read_bytes() == PICTURE
+    assert (receipt.seq, receipt.whole) == ((4, 4) if is_held else (1, 0))
+    assert bool(receipt.missing) != is_held
+    assert hub.count().counted == receipt.seq
+    # What was not answered is offered again, and comes to the same end.
+    receipt = hub.answer(*presses, *chunks)
+    assert (receipt.seq, receipt.whole) == (4, 4)
+    assert hub.count().counted == 4
+    kept = {path.name: path.read_bytes() for path in (hub.folder / "pictures").iterdir()}
+    assert kept == {MARK: b"", Sealed.of(PICTURE).sha256: PICTURE}

@@ -7,11 +7,19 @@ import pytest
 
 from tests.hub.some_stick import SomeStick
 from tests.hub.some_unit import SomeUnit, some_payload
-from tests.hub.test_program import SECONDS, await_event, folder, hub, hub_running, unit
+from tests.hub.test_program import SECONDS, await_event, hub, hub_running, on_database, unit
+from tests.hub.test_program import folder as folder_of_a_hub
 
-__all__ = ["folder", "unit"]
+__all__ = ["folder_of_a_hub", "unit"]
 
 PICTURE = b"a sealed picture"
+
+
+@pytest.fixture
+def folder(folder_of_a_hub: Path, new_database: str) -> Path:
+    """A hub's folder, on either database."""
+    on_database(folder_of_a_hub, new_database)
+    return folder_of_a_hub
 
 
 @pytest.fixture
@@ -48,6 +56,13 @@ def test_beside_a_running_hub_it_only_looks_and_says_what_to_do(folder: Path, st
         running.send_signal(signal.SIGTERM)
         assert running.wait(SECONDS) == 0
     assert imports(folder, stick)[:2] == (0, "unit-1: imported 2 records, 1 picture\n")
+
+
+def test_what_was_not_imported_is_said_by_the_exit_code(folder: Path, stick: SomeStick, unit: SomeUnit) -> None:
+    stick.leave(unit, b"rubbish", "envelope")
+    for options in (("--dry-run",), ()):
+        code, said, _ = imports(folder, stick, *options)
+        assert (code, len(said.splitlines())) == (1, 2)
 
 
 def test_a_folder_without_a_bundle_is_told_in_one_sentence(folder: Path, stick: SomeStick) -> None:

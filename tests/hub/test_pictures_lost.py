@@ -1,16 +1,22 @@
 """Pictures lost: files that went from the hub's disk, or rotted there, are named and asked for again."""
 
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from hub.check import check
 from hub.log import Event
-from hub.pictures import Pictures
+from hub.pictures import MARK, Pictures
 from tests.hub.conftest import HubHere
 from tests.hub.some_unit import SomeUnit, some_payload
 from wire.envelope import Sealed
 from wire.errors import OurFault
 
 PICTURES = [b"%d" % number * 50_000 for number in range(3)]
+ROOT = Path(__file__).parents[2]
 NAMES = [Sealed.of(picture).sha256 for picture in PICTURES]
 
 
@@ -22,7 +28,12 @@ def full_hub(hub: HubHere) -> SomeUnit:
 
 
 def lost(hub: HubHere) -> list[tuple[str, str]]:
-    return [(facts["unit"], facts["sha256"]) for event, facts in hub.events if event is Event.PICTURE_LOST]
+    return [
+        (facts["unit"], name)
+        for event, facts in hub.events
+        if event is Event.PICTURE_LOST
+        for name in facts["sha256"].split()
+    ]
 
 
 @pytest.mark.parametrize("how", ["deleted", "shorter", "empty"])
@@ -68,6 +79,42 @@ def test_a_disk_that_is_not_mounted_is_not_taken_for_lost_pictures(hub: HubHere)
     (hub.folder / "elsewhere").rename(hub.folder / "pictures")
     hub.restart()
     assert lost(hub) == []
+
+
+@pytest.mark.parametrize("kept", [1, 3], ids=["the only one", "all"])
+def test_a_hub_whose_pictures_are_all_lost_starts_and_asks_for_them_again(hub: HubHere, kept: int) -> None:
+    unit = hub.unit()
+    for number, picture in enumerate(PICTURES[:kept]):
+        hub.take(unit.press(some_payload(number), pictures=[picture]), *unit.chunks(picture))
+        (hub.folder / "pictures" / NAMES[number]).unlink()
+    hub.restart()
+    assert [facts for event, facts in hub.events if event is Event.PICTURE_LOST] == [
+        {"unit": unit.name, "count": kept, "sha256": " ".join(sorted(NAMES[:kept]))}
+    ]
+    assert [each.sha256 for each in hub.answer(unit.holding()).missing] == NAMES[:kept]
+    assert hub.answer(*(chunk for each in PICTURES[:kept] for chunk in unit.chunks(each))).whole == kept
+
+
+def test_a_hub_that_knew_no_mark_is_known_by_its_pictures_and_marked(hub: HubHere) -> None:
+    full_hub(hub)
+    (hub.folder / "pictures" / MARK).unlink()
+    hub.restart()
+    for name in NAMES:
+        (hub.folder / "pictures" / name).unlink()
+    hub.restart()
+    assert len(lost(hub)) == 3
+
+
+def test_a_picture_that_the_disk_cannot_tell_of_is_lost_and_no_other(hub: HubHere) -> None:
+    full_hub(hub)
+    folder = hub.folder / "pictures"
+    looks = (
+        f"from pathlib import Path; from hub.pictures import Pictures; print(Pictures(Path({str(folder)!r})).sizes())"
+    )
+    fails = ("strace", "-o", "/dev/null", "-P", str(folder / NAMES[1]), "-e", "inject=newfstatat,statx:error=EIO")
+    said = subprocess.run((*fails, sys.executable, "-c", looks), check=True, capture_output=True, text=True, cwd=ROOT)
+    sizes = ast.literal_eval(said.stdout)
+    assert [sizes[name] for name in NAMES] == [len(PICTURES[0]), -1, len(PICTURES[2])]
 
 
 def test_of_one_picture_of_two_units_both_are_asked(hub: HubHere) -> None:

@@ -1,9 +1,9 @@
 """The hub program: settings, commands, and a real broker between it and a unit."""
 
 import json
+import re
 import shutil
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -19,9 +19,11 @@ from paho.mqtt.enums import CallbackAPIVersion
 from hub import settings
 from hub.keys import Keys
 from hub.running import opened
+from sim.broker import held_port
 from tests.hub.conftest import make_keys
 from tests.hub.some_unit import DEPLOYMENT, PROFILE, SomeUnit, some_opener, some_payload
 from wire import note
+from wire.envelope import Sealed
 from wire.receipt import Receipt, Refused
 from wire.topics import Leaf, subscription
 
@@ -49,6 +51,13 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "register").write_text("# nobody yet\n\n", "utf-8")
     (tmp_path / "hub.toml").write_text(SETTINGS, "utf-8")
     return tmp_path
+
+
+def on_database(folder: Path, database: str) -> Path:
+    """The settings file, with this database."""
+    file = folder / "hub.toml"
+    file.write_text(SETTINGS.replace("ledger.sqlite", database), "utf-8")
+    return file
 
 
 def hub(folder: Path, *arguments: str) -> tuple[int, str, str]:
@@ -95,7 +104,8 @@ def test_a_wrong_register_is_named_by_its_line(folder: Path) -> None:
         assert (code, words in complaint) == (2, True)
 
 
-def test_totals_of_no_ledger_say_so(folder: Path) -> None:
+def test_totals_of_no_ledger_say_so(folder: Path, new_database: str) -> None:
+    on_database(folder, new_database)
     code, _, complaint = hub(folder, "totals", "--settings", str(folder / "hub.toml"))
     assert code == 2
     assert "run the hub first" in complaint
@@ -123,7 +133,7 @@ def broker(folder: Path, port: int, *lines: str) -> Iterator[None]:
 @contextmanager
 def hub_running(folder: Path, port: int) -> Iterator["subprocess.Popen[str]"]:
     file = folder / "hub.toml"
-    file.write_text(SETTINGS.replace("port = 1", f"port = {port}"), "utf-8")
+    file.write_text(re.sub("(?m)^port = .*$", f"port = {port}", file.read_text("utf-8")), "utf-8")
     command = (sys.executable, "-m", "hub", "--settings", file)
     with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as running:
         try:
@@ -164,9 +174,10 @@ def unit(folder: Path) -> SomeUnit:
 
 
 @pytest.fixture
-def port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])
+def port() -> Iterator[int]:
+    held, number = held_port()
+    with held:
+        yield number
 
 
 def receipt(folder: Path, answer: bytes) -> Receipt:
@@ -254,20 +265,21 @@ def test_who_says_it_is_another_client_says_nothing_in_its_name(folder: Path, un
             assert receipt(folder, came.get(timeout=SECONDS)).seq == 1
 
 
-def test_the_check_says_what_is_whole_and_asks_for_the_rest_again(folder: Path, unit: SomeUnit) -> None:
-    file, picture = folder / "hub.toml", bytes(70_000)
+def test_the_check_says_what_is_whole_and_asks_for_the_rest_again(folder: Path, unit: SomeUnit, database: str) -> None:
+    file, picture = on_database(folder, database), bytes(70_000)
     with opened(settings.read(file), lambda: 0, lambda *_, **__: None) as intake:
         intake.take([each.sent for each in (unit.press(some_payload(), pictures=[picture]), *unit.chunks(picture))])
-        assert hub(folder, "check", "--settings", str(file))[0] == 2  # only one writes
+        code, said, complaint = hub(folder, "check", "--settings", str(file))
+        assert (code, said, "the hub is running and has it open" in complaint) == (2, "", True)
     assert hub(folder, "check", "--settings", str(file))[:2] == (0, "pictures: 1 whole, 0 lost\n")
-    (kept,) = (folder / "pictures").iterdir()
-    kept.write_bytes(b"x" * len(picture))
+    name = Sealed.of(picture).sha256
+    (folder / "pictures" / name).write_bytes(b"x" * len(picture))
     code, said, log = hub(folder, "check", "--settings", str(file))
     assert (code, said) == (0, "pictures: 0 whole, 1 lost: they are asked for again\n")
-    assert f"event=picture-lost unit={unit.name} sha256={kept.name}" in log
+    assert f"event=picture-lost unit={unit.name} count=1 sha256={name}" in log
     with opened(settings.read(file), lambda: 0, lambda *_, **__: None) as intake:
         ((_, answer),) = intake.take([unit.holding().sent])
-        assert [each.sha256 for each in receipt(folder, answer).missing] == [kept.name]
+        assert [each.sha256 for each in receipt(folder, answer).missing] == [name]
 
 
 @pytest.mark.e2e

@@ -56,18 +56,30 @@ def test_chains_beyond_the_quota_are_refused_and_taken_once_it_is_raised(hub: Hu
     presses = [in_another_chain(unit, number).press(some_payload(number)) for number in range(4)]
     answers = hub.take(*presses[:1], *presses[1:])
     assert {each.publication for each in hub.refusals(answers)} == {each.sha256 for each in presses[2:]}
-    assert hub.ledger.chains_of(unit.name) == 2
+    assert len(list(hub.ledger.firsts(unit.name))) == 2
     assert hub.answer(presses[0]).seq == 1
     limited(hub, Quota(chains=4))
     hub.take(*presses)
     assert hub.count().counted == 4
 
 
+def test_the_chains_of_a_stolen_key_do_not_shut_out_the_unit_that_was_enrolled_anew(hub: HubHere) -> None:
+    limited(hub, Quota(chains=2))
+    thief = hub.unit()
+    for number in range(3):
+        hub.take(in_another_chain(thief, number).press(some_payload(number)))
+    honest = in_another_chain(hub.unit(), 9)  # of the same name, with another key
+    assert hub.answer(*some_presses(honest, 2)).seq == 2
+    assert hub.answer(in_another_chain(honest, 10).press()).seq == 1
+    assert [each.why for each in hub.refusals(hub.take(in_another_chain(honest, 11).press()))] == ["quota"]
+    assert hub.refusal(in_another_chain(thief, 0).press()).why == "unknown-signer"
+
+
 def test_whoever_only_asks_leaves_nothing_behind(hub: HubHere) -> None:
     unit = hub.unit()
     for number in range(2 * QUOTA.chains):
         assert hub.answer(in_another_chain(unit, number).holding()).seq == 0
-    assert hub.ledger.chains_of(unit.name) == 0
+    assert list(hub.ledger.firsts(unit.name)) == []
     assert hub.answer(unit.press(some_payload())).seq == 1
 
 

@@ -79,7 +79,9 @@ def test_whoever_has_a_units_name_and_not_its_key_is_refused(hub: HubHere) -> No
 
 def test_an_enrolled_unit_cannot_speak_for_another_even_on_its_topic(hub: HubHere) -> None:
     honest, thief = hub.unit("unit-1"), hub.unit("unit-2")
-    said = msgspec.json.encode(Holding(chain=honest.chain, hash="f" * 64, seq=7, unit=honest.name), order="sorted")
+    said = msgspec.json.encode(
+        Holding(chain=honest.chain, hash="f" * 64, heard=(), seq=7, unit=honest.name), order="sorted"
+    )
     signed = thief.sign(b"testigo/holding/1\n" + said + b"\n")
     assert hub.refusal(Publication(honest.topic(Leaf.HOLDING), signed)).why == "malformed"
     moved = Publication(honest.topic(Leaf.ENVELOPE), thief.press(some_payload()).content)

@@ -1,18 +1,24 @@
 """The import of a stick: what is whole is taken and answered on the stick, and nothing is believed for being there."""
 
+import errno
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, Self
 
 import pytest
 
-from hub.stick import Import
+from hub import stick as stick_module
+from hub.folder import Folder
+from hub.quota import Quota
+from hub.stick import BATCH, Import
 from tests.hub.conftest import HubHere
 from tests.hub.some_stick import SomeStick
 from tests.hub.some_unit import DEPLOYMENT, SomeUnit, some_opener, some_payload
 from wire import note
 from wire.envelope import CHUNK_BYTES
 from wire.errors import OurFault
+from wire.fields import NOTHING
 from wire.receipt import Receipt, Refused
 
 PICTURES = (b"a sealed picture" * 8_000, b"another")
@@ -32,6 +38,19 @@ def would(hub: HubHere, stick: SomeStick) -> list[str]:
 
 def imported(hub: HubHere, stick: SomeStick) -> list[str]:
     return list(Import(DEPLOYMENT, hub.ledger, hub.intake.examiner, hub.units, hub.intake).run(stick.folder))
+
+
+def outcome(hub: HubHere, stick: SomeStick) -> bool:
+    """Whether all that was on it is held."""
+
+    lines = Import(DEPLOYMENT, hub.ledger, hub.intake.examiner, hub.units, hub.intake).run(stick.folder)
+    held: list[bool] = []
+
+    def to_the_end() -> Iterator[str]:
+        held.append((yield from lines))
+
+    list(to_the_end())
+    return held[0]
 
 
 def receipt_on(hub: HubHere, stick: SomeStick, unit: SomeUnit) -> Receipt:
@@ -123,26 +142,118 @@ def test_what_is_whole_on_a_stick_that_was_pulled_too_early_counts(hub: HubHere,
 
 
 @pytest.mark.parametrize(
-    ("faulty", "why"),
+    ("faulty", "why", "is_answered"),
     [
-        (lambda unit, _: unit.press(some_payload()).content[:-1], "malformed"),
-        (lambda *_: b"rubbish", "malformed"),
-        (lambda *_: (3).to_bytes(4, "big") + b"a\nb", "malformed"),
-        (lambda _, other: other.press(some_payload()).content, "wrong-topic"),
-        (lambda unit, _: unit.publish(unit.record(), deployment="another").content, "wrong-topic"),
+        (lambda unit, _: unit.press(some_payload()).content[:-1], "malformed", True),
+        (lambda unit, _: unit.publish(unit.record(), deployment="another").content, "wrong-topic", True),
+        (lambda *_: b"rubbish", "malformed", False),
+        (lambda *_: (3).to_bytes(4, "big") + b"a\nb", "malformed", False),
+        (lambda _, other: other.press(some_payload()).content, "wrong-topic", False),
     ],
-    ids=["cut", "rubbish", "no note", "of another unit", "of another deployment"],
+    ids=["cut", "of another deployment", "rubbish", "no note", "of another unit"],
 )
-def test_what_the_intake_refuses_is_refused_on_the_stick_with_its_reason(
-    hub: HubHere, stick: SomeStick, faulty: Callable[[SomeUnit, SomeUnit], bytes], why: str
+def test_what_the_intake_refuses_is_told_and_refused_on_the_stick_where_the_unit_signed_it(
+    hub: HubHere, stick: SomeStick, faulty: Callable[[SomeUnit, SomeUnit], bytes], why: str, is_answered: bool
 ) -> None:
     unit, other = hub.unit(), hub.unit("unit-2")
     file = stick.leave(unit, faulty(unit, other), "envelope")
     for lines in (would(hub, stick), imported(hub, stick)):
         assert lines[1].partition(": ")[2].partition(" 1 record: ")[2].startswith(f"{why}: ")
+    if not is_answered:
+        assert stick.answers(unit) == {}
+        return
     trusted = {hub.name: hub.keys.signer.verifier}
     refused = note.read(stick.answers(unit)["refused"], Refused, trusted).statement
     assert (refused.publication, refused.unit, refused.why) == (file.stem, "unit-1", why)
+
+
+def test_of_ever_so_much_that_a_unit_signs_and_is_refused_the_receipts_and_a_few_are_answered(
+    hub: HubHere, stick: SomeStick, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stick_module, "ANSWERS_MAX", 8)
+    hub.quota = Quota(chains=2, records=3)
+    hub.restart()
+    unit = hub.unit()
+    for chain in range(4):  # of two chains there is no room at all, of the others for three records each
+        unit.chain, unit.seq, unit.prev = f"{chain:032x}", 0, NOTHING
+        stick.export(unit, [unit.press() for _ in range(6)])
+    imported(hub, stick)
+    names = sorted(path.name.partition(".")[2] for path in stick.of(unit).iterdir())
+    assert [names.count(each) for each in ("receipt", "refused")] == [4, 4]
+
+
+class RottenFolder(Folder):
+    """A folder on a stick that wears out: in one of its folders nothing can be opened."""
+
+    def inner(self, name: str) -> Self | None:
+        if name == "unit-1":
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return super().inner(name)
+
+
+class UnlistedFolder(Folder):
+    """The same, where it can be opened and its names cannot be read."""
+
+    def __init__(self, descriptor: int) -> None:
+        super().__init__(descriptor)
+        self._is_rotten = Path(f"/proc/self/fd/{descriptor}").readlink().name == "unit-1"
+
+    def names(self) -> Iterator[str]:
+        if self._is_rotten:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return super().names()
+
+
+@pytest.mark.parametrize("rotten", [RottenFolder, UnlistedFolder])
+def test_a_folder_that_cannot_be_read_is_told_and_the_others_are_taken(
+    hub: HubHere, stick: SomeStick, monkeypatch: pytest.MonkeyPatch, rotten: type[Folder]
+) -> None:
+    units = [hub.unit(f"unit-{number}") for number in range(3)]
+    for number, unit in enumerate(units):
+        stick.export(unit, [unit.press(some_payload(number))])
+    monkeypatch.setattr(stick_module, "Folder", rotten)
+    for look, imports, skips in ((would, "will import", "will skip"), (imported, "imported", "skipped")):
+        one, two, three = look(hub, stick)
+        assert (one, three) == (f"unit-0: {imports} 1 record", f"unit-2: {imports} 1 record")
+        assert two.startswith(f"unit-1: {skips} all: its folder cannot be read: Input/output error: ")
+    assert [len(stick.answers(unit)) for unit in units] == [1, 0, 1]
+    assert not outcome(hub, stick)
+    monkeypatch.undo()
+    assert outcome(hub, stick)
+
+
+@pytest.mark.parametrize("left", ["rubbish", "half", "manifest", "picture", "stranger"])
+def test_whether_all_on_a_stick_is_held_is_told(hub: HubHere, stick: SomeStick, left: str) -> None:
+    unit = hub.unit()
+    record = unit.press(some_payload(), pictures=PICTURES)
+    stick.export(unit, [record], PICTURES)
+    assert outcome(hub, stick)
+    assert outcome(hub, stick)  # what is held already is held
+    match left:
+        case "rubbish":
+            stick.leave(unit, b"rubbish", "envelope")
+        case "half":
+            (stick.of(unit) / f"{'0' * 64}.picture.part").write_bytes(b"half")
+        case "manifest":
+            (stick.of(unit) / f"{record.sha256}.envelope").unlink()
+        case "picture":
+            more = unit.press(some_payload(1), pictures=[b"a third"])
+            stick.leave(unit, more.content, "envelope")
+        case _:
+            stranger = hub.unit("stranger", enrolled=False)
+            stick.export(stranger, [stranger.press()])
+    assert not outcome(hub, stick)
+
+
+def test_what_is_held_of_a_folder_is_asked_in_a_few_queries(sqlite_hub: HubHere, stick: SomeStick) -> None:
+    unit, asked = sqlite_hub.unit(), list[str]()
+    stick.export(unit, [unit.press() for _ in range(BATCH)])
+    connection: Any = sqlite_hub.ledger._database.connection()  # type: ignore[no-untyped-call]
+    for look in (would, imported):
+        connection.set_trace_callback(asked.append)
+        look(sqlite_hub, stick)
+        connection.set_trace_callback(None)
+    assert 0 < len([sql for sql in asked if sql.startswith("SELECT")]) < BATCH
 
 
 def test_a_fork_on_a_stick_is_told_and_kept_as_evidence(hub: HubHere, stick: SomeStick) -> None:

@@ -10,6 +10,7 @@ import msgspec
 from cryptography.hazmat.primitives import serialization
 
 from tests.wire.samples import (
+    BEAT,
     BR_PARTS,
     CHAIN,
     DEPLOYMENT,
@@ -17,6 +18,7 @@ from tests.wire.samples import (
     OPENERS,
     OTHER_HUB,
     PICTURE,
+    READINESS,
     RECORD,
     REFUSED,
     STRANGER,
@@ -103,6 +105,8 @@ def vectors(sealed_record: bytes, sealed_picture: bytes) -> dict[str, bytes]:
         "refused.note": note.write(REFUSED, HUB),
         "holding.note": note.write(holding_of(envelope_hash), UNIT),
         "bundle.note": note.write(bundle_of(join(envelope, sealed_record), sealed_picture), UNIT),
+        "beat.note": note.write(BEAT, UNIT),
+        "readiness.note": note.write(READINESS, UNIT),
         **{f"refused/{why}/{name}.note": content for why, name, content in refused()},
         "payloads/ve-2024-presidential.json": _reading("ve-2024-presidential", VE_PAYLOAD),
         "payloads/br-bu-1.5.json": _reading("br-bu-1.5", *BR_PARTS),

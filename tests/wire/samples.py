@@ -11,12 +11,14 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from hypothesis import strategies as st
 
+from wire.beat import SCANS_MAX, TROUBLES_MAX, Beat
 from wire.bundle import PICTURES_MAX, RECORDS_MAX, Bundle
 from wire.envelope import PICTURE_BYTES_MAX, Envelope, Sealed
 from wire.errors import BadSignatureError, MalformedError, NotForUsError, TheirFault, UnknownSignerError
 from wire.fields import INTEGER_MAX, NOTHING
 from wire.note import KeySigner, Statement
-from wire.receipt import CHUNKS_MAX, Extra, Holding, Missing, Receipt, Refused
+from wire.readiness import CHECKS_MAX, Check, Readiness
+from wire.receipt import CHUNKS_MAX, HEARD_MAX, Extra, Heard, Holding, Missing, Receipt, Refused
 from wire.record import Mode, Picture, Quality, Record
 from wire.seal import Opener
 
@@ -54,7 +56,7 @@ OPENERS = tuple(Opener(name, sealing_key(name)) for name in ("hub-a", "hub-b", *
 
 CHAIN = "c0ffee00c0ffee00c0ffee00c0ffee00"
 DEPLOYMENT = "a-rehearsal"
-KINDS: tuple[type[Statement], ...] = (Record, Envelope, Receipt, Refused, Holding, Bundle)
+KINDS: tuple[type[Statement], ...] = (Record, Envelope, Receipt, Refused, Holding, Bundle, Beat, Readiness)
 
 
 def sample(name: str) -> bytes:
@@ -134,13 +136,17 @@ qualities = st.builds(
     Quality,
     assumed=naturals,
     blur=naturals,
+    calibration=st.text(max_size=64),
     cause=st.text(max_size=64),
     contrast=percents,
+    dpi=naturals,
     erasures=naturals,
     glare=percents,
     light=st.integers(0, 255),
     margin=percents,
     pitch=naturals,
+    sharpness=percents,
+    skew=st.integers(0, 450),
     step=st.text(max_size=64),
 )
 records = st.builds(
@@ -152,8 +158,10 @@ records = st.builds(
     date=st.datetimes().map(lambda date: f"{date:%Y-%m-%dT%H:%M:%SZ}".zfill(20)),
     deployment=names,
     doubt=st.text(max_size=400),
+    first=hashes,
     mode=st.sampled_from(Mode),
     ms=naturals,
+    part=positives,
     payloads=st.lists(payloads, max_size=16).map(tuple),
     pictures=st.lists(
         st.builds(Picture, media=st.sampled_from(["image/jpeg", "image/svg+xml"]), sha256=hashes, size=positives),
@@ -199,7 +207,14 @@ refusals = st.builds(
     why=words,
     words=st.text(max_size=400),
 )
-holdings = st.builds(Holding, chain=chains, hash=hashes, seq=naturals, unit=st.just("unit-7"))
+holdings = st.builds(
+    Holding,
+    chain=chains,
+    hash=hashes,
+    heard=st.lists(st.builds(Heard, at=naturals, hub=names), max_size=HEARD_MAX).map(tuple),
+    seq=naturals,
+    unit=st.just("unit-7"),
+)
 bundles = st.builds(
     Bundle,
     deployment=names,
@@ -207,7 +222,33 @@ bundles = st.builds(
     pictures=st.lists(sealeds, max_size=PICTURES_MAX).map(tuple),
     unit=st.just("unit-7"),
 )
-statements = records | envelopes | receipts | refusals | holdings | bundles
+beats = st.builds(
+    Beat,
+    battery=words,
+    boot=positives,
+    chain=chains,
+    deployment=names,
+    heat=words,
+    kept=naturals,
+    minutes=naturals,
+    read=st.integers(0, SCANS_MAX),
+    room=naturals,
+    scans=st.integers(0, SCANS_MAX),
+    troubles=st.lists(words, max_size=TROUBLES_MAX).map(tuple),
+    unit=st.just("unit-7"),
+    waiting=naturals,
+)
+readinesses = st.builds(
+    Readiness,
+    calibration=st.sampled_from(["", "0123456789abcdef"]),
+    checks=st.lists(st.builds(Check, outcome=words, part=words, words=st.text(max_size=400)), max_size=CHECKS_MAX).map(
+        tuple
+    ),
+    date=st.dates().map(lambda date: f"{date:%Y-%m-%d}".zfill(10)),
+    deployment=names,
+    unit=st.just("unit-7"),
+)
+statements = records | envelopes | receipts | refusals | holdings | bundles | beats | readinesses
 
 
 def signer_of(statement: Statement) -> KeySigner:
@@ -242,9 +283,15 @@ RECORD = Record(
         assumed=4,
         cause="glare",
         unread=1,
+        calibration="2f1c",
+        dpi=292,
+        sharpness=38,
+        skew=12,
     ),
     seq=1,
     unit="unit-7",
+    first=sha256(b"another record's body"),
+    part=2,
 )
 REFUSED = Refused(
     at=1_722_198_300,
@@ -270,7 +317,35 @@ def envelope_of(sealed_record: bytes, sealed_picture: bytes) -> Envelope:
 
 
 def holding_of(envelope_hash: str) -> Holding:
-    return Holding(chain=CHAIN, hash=envelope_hash, seq=1, unit="unit-7")
+    return Holding(chain=CHAIN, hash=envelope_hash, heard=(Heard(1722198247, "hub-a"),), seq=1, unit="unit-7")
+
+
+BEAT = Beat(
+    battery="high",
+    boot=3,
+    chain=CHAIN,
+    deployment=DEPLOYMENT,
+    heat="warm",
+    kept=41,
+    minutes=120,
+    read=48,
+    room=1900,
+    scans=50,
+    troubles=("card-worn", "clock-unset"),
+    unit="unit-7",
+    waiting=2,
+)
+
+READINESS = Readiness(
+    calibration="0123456789abcdef",
+    checks=(
+        Check(outcome="good", part="press", words="pressed and let go"),
+        Check(outcome="absent", part="clock", words="there is no clock board"),
+    ),
+    date="2024-07-27",
+    deployment=DEPLOYMENT,
+    unit="unit-7",
+)
 
 
 def bundle_of(publication: bytes, sealed_picture: bytes) -> Bundle:

@@ -99,7 +99,7 @@ def test_a_note_with_one_fault_is_refused_for_it(why: str, name: str, content: b
 
 
 def test_every_flipped_bit_of_a_note_is_refused() -> None:
-    whole = note.write(Holding(chain=samples.CHAIN, hash="5" * 64, seq=1, unit="unit-7"), UNIT)
+    whole = note.write(Holding(chain=samples.CHAIN, hash="5" * 64, heard=(), seq=1, unit="unit-7"), UNIT)
     for place in range(len(whole)):
         for bit in range(8):
             altered = bytearray(whole)

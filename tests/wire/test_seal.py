@@ -5,6 +5,7 @@ import hashlib
 import hmac
 
 import pytest
+from cryptography.exceptions import AlreadyFinalized
 from cryptography.hazmat.primitives import hpke
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from tests.wire.samples import OPENERS, fault_of, names, sealing_key
 from wire.errors import MalformedError, NotForUsError
-from wire.seal import Opener, Recipient, seal
+from wire.seal import Opener, Recipient, Seal, seal
 
 ALL = [opener.recipient for opener in OPENERS]
 HEADER, SLOT = 18, 88
@@ -65,6 +66,13 @@ def test_sealing_to_fewer_than_two_different_keys_is_refused(recipients: list[Re
 def test_sealing_to_seventeen_is_refused() -> None:
     with pytest.raises(AssertionError, match="sealing to 17 recipients"):
         seal(b"content", [*ALL, Opener("one-more", sealing_key("one-more")).recipient], CONTEXT)
+
+
+def test_a_seal_begun_before_there_is_anything_to_seal_opens_and_is_closed_once() -> None:
+    begun = Seal(ALL[:2], CONTEXT)
+    assert OPENERS[1].open(begun.close(b"content"), CONTEXT) == b"content"
+    with pytest.raises(AlreadyFinalized):
+        begun.close(b"other content")
 
 
 @given(st.binary(max_size=60), st.binary(max_size=60))

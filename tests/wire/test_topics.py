@@ -86,4 +86,5 @@ def test_units_send_on_every_leaf_but_their_receipts() -> None:
         "testigo/1/caracas/+/envelope",
         "testigo/1/caracas/+/chunk/+/+",
         "testigo/1/caracas/+/holding",
+        "testigo/1/caracas/+/beat",
     ]

@@ -24,10 +24,12 @@ from tests.wire.samples import (
     sha256,
 )
 from wire import note
+from wire.beat import Beat
 from wire.bundle import Bundle
 from wire.envelope import Envelope, Sealed, context, split
 from wire.errors import NotForUsError
 from wire.note import Statement, Verifier
+from wire.readiness import Readiness
 from wire.receipt import Holding, Receipt, Refused
 from wire.record import Record
 from wire.seal import Opener, Recipient
@@ -119,6 +121,8 @@ def test_each_note_in_a_folder_of_refused_ones_is_refused_with_its_code(file: Pa
         ("refused", Refused),
         ("holding", Holding),
         ("bundle", Bundle),
+        ("beat", Beat),
+        ("readiness", Readiness),
     ],
 )
 def test_each_note_is_one_line_of_json_between_its_kind_and_its_signature(name: str, kind: type[Statement]) -> None:
