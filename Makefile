@@ -5,20 +5,26 @@ BIN := .venv/bin
 # On Raspberry Pi OS the camera and pin libraries are the system's own (lgpio has no wheels for every Python): let the venv see them.
 SYSTEM := $(if $(wildcard /usr/lib/python3/dist-packages/picamera2),--system-site-packages)
 
+# One more than there are cores, for some wait: for brokers, for disks. They begin with a share of the tests in their order, so
+# that what the tests of a file share is made once or twice, and who is done first takes from the others.
+WORKERS = --numprocesses=$$(($$(nproc) + 1)) --dist=worksteal
+# Tests start hundreds of programs: whatever the environment says of bytecode, those need not compile ours each time.
+test hunt: export PYTHONDONTWRITEBYTECODE =
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check bench hunt docs pins
+.PHONY: help demo test check debian13 bench hunt docs pins
 
 help: ## list these targets
-	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1,\2/p' Makefile | awk -F, '{ printf "%-14s", $$1; sub(/^[^,]*,/, ""); print }'
+	@sed -n 's/^\([a-z0-9]*\):[^#]*## \(.*\)/  make \1,\2/p' Makefile | awk -F, '{ printf "%-16s", $$1; sub(/^[^,]*,/, ""); print }'
 
 demo: .venv/stamp ## watch units, a broker and a hub carry actas to their totals
 	@.ci/apt --try mosquitto
 	@$(BIN)/testigo-sim demo
 
-test: check ## run every check, then every test but the hunts
-	@.ci/apt mosquitto postgresql openssl strace iproute2 e2fsprogs
-	$(BIN)/pytest
+test: check .venv/picamera2/stamp ## run every check, then every test but the hunts
+	@.ci/apt mosquitto postgresql openssl strace iproute2 e2fsprogs gcc libc6-dev
+	$(BIN)/pytest $(WORKERS)
 
 check: .venv/stamp ## lint, formatting, types and import contracts
 	$(BIN)/ruff check .
@@ -27,17 +33,22 @@ check: .venv/stamp ## lint, formatting, types and import contracts
 	$(BIN)/pyright
 	$(BIN)/lint-imports --no-logo
 
+debian13: .venv/stamp ## test the camera on the real picamera2 and libcamera, and the wheel on Debian 13 (as root)
+	@.ci/apt mmdebstrap debian-archive-keyring gcc libc6-dev iproute2
+	tests/debian13/run
+
 bench: .venv/peers/stamp ## measure, beside the nearest peer
 	@.ci/apt mosquitto
 	@.ci/apt --try libzbar0
 	$(BIN)/python -m bench
 
 hunt: .venv/stamp ## look for rare faults: the hunts, and each property on twenty times the examples
-	@.ci/apt mosquitto postgresql openssl strace iproute2 e2fsprogs
-	HYPOTHESIS_PROFILE=hunt $(BIN)/pytest -m "hunt or hypothesis" -o timeout=3600
+	@.ci/apt mosquitto postgresql openssl strace iproute2 e2fsprogs gcc libc6-dev
+	HYPOTHESIS_PROFILE=hunt $(BIN)/pytest $(WORKERS) -m "hunt or hypothesis" -o timeout=3600
 
 docs: .venv/stamp ## redraw the pages that are made from the code
 	$(BIN)/python -m tests.house.drawn --write
+	$(BIN)/python -m hardware.build
 
 pins: .venv/stamp ## re-pin requirements.txt with hashes (UPGRADE=--upgrade for the newest versions)
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
@@ -53,6 +64,12 @@ pins: .venv/stamp ## re-pin requirements.txt with hashes (UPGRADE=--upgrade for 
 	@$(PYTHON) -m venv --clear $(SYSTEM) .venv
 	@$(BIN)/pip install --quiet --disable-pip-version-check --ignore-installed --require-hashes -r requirements.txt
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+# The camera's library, to be read and never run: what our driver calls of it must be there (tests/hardware/test_picamera2.py).
+.venv/picamera2/stamp: tests/debian13/picamera2.txt .venv/stamp
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes --upgrade --target $(@D) \
+		-r tests/debian13/picamera2.txt
 	@touch $@
 
 # The decoders that ours is compared with, out of the program's sight: one of them brings an OpenCV of its own. Those that cannot

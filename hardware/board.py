@@ -1,24 +1,29 @@
 """The board: the body of a real unit, put together."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from threading import Event
 
 from device.mqtt import MqttLink
 from device.ports import Body, Post
 from device.settings import Settings
+from hardware.calibration import FILE
+from hardware.camera import PiCamera, open_camera
 from hardware.clock import SystemClock
+from hardware.gpio import open_pins
 from hardware.pins import Pins
+from hardware.sticks import FOLDER, Socket
 from hardware.storage import CardStorage
-from wire.errors import OurFault
+from hardware.watchdog import Watchdog
 from wire.topics import Leaf, Topic
 
 
 @dataclass(frozen=True, slots=True)
 class Board(Body):
-    """A body, and its button, which only has to be held on to."""
+    """A body, and what only has to be held on to: its button, its socket for sticks, and what measures it."""
 
-    button: object
+    beside: tuple[object, ...]
 
 
 def make_body(settings: Settings, post: Post) -> Body:
@@ -27,22 +32,33 @@ def make_body(settings: Settings, post: Post) -> Body:
     Raises:
         OurFault: this is none, its pins cannot be had, or the settings do not fit it.
     """
-    factory, picamera2 = _libraries()
+    factory = open_pins()
     # These import gpiozero, and so come after it is known to be there.
     from hardware.button import PushButton
-    from hardware.camera import PiCamera, open_camera
+    from hardware.health import Sensors, Watch
     from hardware.indicator import PinIndicator
+    from hardware.power import Lines
 
-    pins = Pins()
+    pins, clock, storage, changed = Pins(), SystemClock(), card_of(settings), Event()
+    lines = Lines(pins, factory, changed.set, post)
     subscription = str(Topic(settings.deployment, settings.unit, Leaf.RECEIPT))
     return Board(
-        camera=PiCamera(partial(open_camera, picamera2), post),
-        indicator=PinIndicator(pins, factory),
-        clock=SystemClock(),
-        storage=card_of(settings),
+        camera=PiCamera(partial(open_camera, settings.card / FILE), post),
+        indicator=PinIndicator(pins, factory, post),
+        clock=clock,
+        storage=storage,
         link=MqttLink(settings.brokers, settings.base, settings.unit, subscription, post),
-        button=PushButton(pins.button, factory, post),
+        beside=(
+            PushButton(pins.button, factory, post),
+            Watch(Sensors(storage.folder, clock, lines), post, changed),
+            Socket(FOLDER, post),
+        ),
     )
+
+
+def open_watchdog() -> Callable[[], None]:
+    """What the unit's own thread calls between any two events."""
+    return Watchdog().alive
 
 
 def card_of(settings: Settings) -> CardStorage:
@@ -52,21 +68,3 @@ def card_of(settings: Settings) -> CardStorage:
         OurFault: it is not there.
     """
     return CardStorage(settings.card)
-
-
-def _libraries() -> tuple[Any, Any]:
-    """The factory of this machine's pins, and the class `Picamera2`."""
-    try:
-        from gpiozero.pins.lgpio import LGPIOFactory
-        from picamera2 import Picamera2  # pyright: ignore[reportMissingImports]
-
-        return LGPIOFactory(), Picamera2
-    except ImportError as error:
-        raise OurFault(
-            f"this machine has no {error.name}: run the firmware on a Raspberry Pi (whose system has python3-picamera2 "
-            "and python3-lgpio), or try it without hardware with testigo-sim"
-        ) from error
-    except Exception as error:  # lgpio, gpiozero and libraries built for another numpy raise many kinds
-        raise OurFault(
-            f"pins or camera cannot be had: {error}: see docs/on-device.md, 'Before the first start'"
-        ) from error

@@ -1,18 +1,32 @@
-"""The clock: the kernel's monotonic one, and the date the system believes in."""
+"""The clock: the kernel's monotonic one, and the date the system believes in.
+
+A Raspberry Pi before the 5 has no clock that runs without power: it starts with the date of its last stop, until the
+network corrects it. A clock board (DS3231 on I2C: `dtoverlay=i2c-rtc,ds3231`) or the Pi 5's own clock with a cell keep
+the date; the kernel sets the system's by it, and says so.
+"""
 
 import time
+from pathlib import Path
 
 from device.ports import Ms
+from hardware.kernel import number, value
 
 EARLIEST_SECONDS = 1_704_067_200
 """1 January 2024 UTC: a date before testigo was written was never set."""
 
 
 class SystemClock:
-    """The Pi's clocks; its monotonic one starts when this is made."""
+    """The Pi's clocks; its monotonic one starts when this is made.
 
-    def __init__(self) -> None:
+    Args:
+        root: where the kernel's files are.
+    """
+
+    def __init__(self, root: Path = Path("/")) -> None:
         self._start_ns = time.monotonic_ns()
+        self._board = root / "sys/class/rtc/rtc0"
+        # Touched by systemd-timesyncd when the network has corrected the date since the power came on.
+        self._corrected = root / "run/systemd/timesync/synchronized"
 
     def ms(self) -> Ms:
         """Milliseconds since this start of the unit."""
@@ -23,5 +37,22 @@ class SystemClock:
         return int(time.time())
 
     def source(self) -> str:
-        """`system`, or `unset` while the date is one that cannot be."""
-        return "system" if self.seconds() >= EARLIEST_SECONDS else "unset"
+        """Where the believed date comes from.
+
+        `unset` while it is one that cannot be; `rtc` when the kernel took it from a clock board that runs, and the
+        network has not corrected it since; else `system`: the network, the date of the last stop, or a person.
+        """
+        if self.seconds() < EARLIEST_SECONDS:
+            return "unset"
+        is_boards = value(self._board / "hctosys") == "1" and not self.is_lost and not self._corrected.exists()
+        return "rtc" if is_boards else "system"
+
+    @property
+    def has_board(self) -> bool:
+        """Whether there is a clock that runs without power."""
+        return self._board.is_dir()
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether there is one, and it does not know the date: its cell is flat, or it stopped, and answers nothing."""
+        return self.has_board and (number(self._board / "since_epoch") or 0) < EARLIEST_SECONDS

@@ -1,101 +1,147 @@
-"""The indicator: the patterns of device/signals.py on lamps and a buzzer; gpiozero blinks, a thread of ours sounds."""
+"""The indicator: what device/lamps.py yields, played on lamps, a paper lamp and a buzzer by a thread of its own."""
 
 import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
 
-from gpiozero import LED, PWMOutputDevice
+from gpiozero import LED, OutputDevice, PWMOutputDevice
 from gpiozero.pins import Factory
 
-from device.signals import Lamp, Pattern, Rhythm, Signal, Tone
-from hardware.pins import Pins
+from device.lamps import Change, Lit, Mixer
+from device.ports import Ms, PartMissing, Post
+from device.signals import FaultCode, Lamp, Signal
+from hardware.pins import Pin, Pins
 
-SOUNDS: dict[Tone, tuple[int, int]] = {
-    Tone.CLICK: (2700, 20),
-    Tone.HIGH: (2700, 120),
-    Tone.MID: (1800, 120),
-    Tone.LOW: (900, 220),
-    Tone.LONG_LOW: (900, 700),
-}
-"""Hertz and milliseconds of each tone; 2.7 kHz is where small piezos are loudest."""
+PAPER_HERTZ = 8000
+"""Of a paper lamp that is dimmed: far above what a rolling shutter would show as bands; lgpio can do 10 kHz."""
 
-GAP_MS = 100
-"""The silence after each tone."""
+BUZZER_LEVEL = 0.5
+"""Half of the time: a square wave, the loudest that a piezo can be."""
 
 
 class PinIndicator:
     """Lamps and a passive piezo on pins.
 
-    A sound waits for the one in progress; only a press, which is `SEARCHING`, cuts it. Of each row (the link lamp's and
-    the others') at most one sound waits, the newest, and the link lamp's comes last.
+    A part whose pin cannot be had, or fails later, is told once; the others go on.
 
     Args:
         pins: what is wired where.
         factory: where pins come from.
+        post: the inbox.
+        paper_level: how bright the paper lamp is, of 1; it is dimmed by PWM.
     """
 
-    def __init__(self, pins: Pins, factory: Factory) -> None:
-        self._lamps = {
-            Lamp.READY: LED(pins.ready, pin_factory=factory),
-            Lamp.KEPT: LED(pins.kept, pin_factory=factory),
-            Lamp.AGAIN: LED(pins.again, pin_factory=factory),
-            Lamp.LINK: LED(pins.link, pin_factory=factory),
-            Lamp.PAPER: LED(pins.paper, pin_factory=factory),
+    def __init__(self, pins: Pins, factory: Factory, post: Post, paper_level: float = 1) -> None:
+        self._post = post
+        self._paper_level = paper_level
+        self._pins: dict[Lamp | None, Pin] = {
+            Lamp.READY: pins.ready,
+            Lamp.KEPT: pins.kept,
+            Lamp.AGAIN: pins.again,
+            Lamp.LINK: pins.link,
+            Lamp.PAPER: pins.paper,
+            None: pins.buzzer,
         }
-        self._buzzer = PWMOutputDevice(pins.buzzer, frequency=SOUNDS[Tone.HIGH][0], pin_factory=factory)
-        self._waiting: dict[bool, tuple[Tone, ...]] = {}
+        self._parts: dict[Lamp | None, OutputDevice] = {}
+        for which, pin in self._pins.items():
+            try:
+                self._parts[which] = _part(which, pin, factory)
+            except Exception as error:  # noqa: BLE001  lgpio and gpiozero raise many kinds, and the other parts go on
+                post(_missing(pin, error))
+        self._failed: set[Lamp | None] = set()
+        self._mixer = Mixer(_now())
         self._changed = threading.Condition()
-        self._cut = threading.Event()
         self._closed = False
-        self._thread = threading.Thread(target=self._sound, name="buzzer", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="indicator", daemon=True)
         self._thread.start()
 
-    def show(self, signal: Signal) -> None:
+    def show(self, said: Signal | FaultCode) -> None:
         """Shows a signal from now on."""
-        pattern: Pattern = signal.value
-        rhythms = dict(pattern.lamps)
-        for lamp, led in self._lamps.items():
-            if (lamp is Lamp.LINK) == signal.on_link_lamp:
-                _shine(led, rhythms.get(lamp))
-        with self._changed:
-            if signal is Signal.SEARCHING:
-                self._waiting.clear()
-                self._cut.set()
-            if pattern.tones:
-                self._waiting[signal.on_link_lamp] = pattern.tones
-                self._changed.notify()
+        self._tell(lambda now: self._mixer.show(said, now))
+
+    def count(self, number: int) -> None:
+        """Reads a number out."""
+        self._tell(lambda now: self._mixer.count(number, now))
+
+    def quiet(self, on: bool) -> None:
+        """Sounds nothing from now on, or sounds again."""
+        self._tell(lambda now: self._mixer.quiet(on, now))
+
+    def hush(self) -> None:
+        """Cuts what sounds."""
+        self._tell(self._mixer.hush)
 
     def close(self) -> None:
         """Ends in order: dark and silent."""
         with self._changed:
             self._closed = True
-            self._cut.set()
             self._changed.notify()
         self._thread.join()
-        for device in (*self._lamps.values(), self._buzzer):
-            device.close()
+        for part in self._parts.values():
+            with suppress(Exception):  # of a pin that is gone there is nothing left to let go
+                part.close()
 
-    def _sound(self) -> None:
-        while True:
-            with self._changed:
-                self._changed.wait_for(lambda: self._waiting or self._closed)
-                if self._closed:
-                    return
-                tones = self._waiting.pop(min(self._waiting))
-                self._cut.clear()
-            for tone in tones:
-                hertz, ms = SOUNDS[tone]
-                self._buzzer.frequency = hertz
-                self._buzzer.value = 0.5
-                self._cut.wait(ms / 1000)
-                self._buzzer.value = 0
-                if self._cut.wait(GAP_MS / 1000):
-                    break
+    def _tell(self, say: Callable[[Ms], None]) -> None:
+        with self._changed:
+            if not self._thread.is_alive():  # its end was logged; a unit whose lamps stand still must start anew
+                raise AssertionError("nothing moves the lamps any more: restart the unit")
+            say(_now())
+            self._changed.notify()
+
+    def _run(self) -> None:
+        while not self._closed:
+            for change in self._next():
+                self._play(change)
+
+    def _next(self) -> list[Change]:
+        """Waits for what is to be played next, or for the end."""
+        with self._changed:
+            while not (changes := self._mixer.play(_now())) and not self._closed:
+                due = self._mixer.due
+                self._changed.wait(None if due is None else (due - _now()) / 1000)
+            return changes
+
+    def _play(self, change: Change) -> None:
+        which = change.lamp if isinstance(change, Lit) else None
+        part = self._parts.get(which)
+        if part is None or which in self._failed:
+            return
+        try:
+            if not isinstance(change, Lit):
+                _set(part, change.hertz, BUZZER_LEVEL if change.hertz else 0)
+            elif change.lamp is Lamp.PAPER and change.is_on and self._paper_level < 1:
+                _set(part, PAPER_HERTZ, self._paper_level)
+            elif change.lamp is Lamp.PAPER:
+                _set(part, 0, int(change.is_on))
+            else:
+                part.value = int(change.is_on)
+        except Exception as error:  # noqa: BLE001  as above
+            self._failed.add(which)
+            self._post(_missing(self._pins[which], error))
 
 
-def _shine(led: LED, rhythm: Rhythm | None) -> None:
-    if rhythm is None:
-        led.off()
-    elif rhythm.off_ms == 0 and rhythm.times == 0:
-        led.on()
-    else:
-        on, off = rhythm.on_ms / 1000, rhythm.off_ms / 1000
-        led.blink(on, off, rhythm.times or None)  # pyright: ignore[reportArgumentType]  whole seconds are its default only
+def _part(which: Lamp | None, pin: Pin, factory: Factory) -> OutputDevice:
+    """A lamp, or the buzzer."""
+    if which in (Lamp.PAPER, None):
+        return PWMOutputDevice(pin.bcm, frequency=None, pin_factory=factory)  # pyright: ignore[reportArgumentType]
+    return LED(pin.bcm, pin_factory=factory)
+
+
+def _set(part: OutputDevice, hertz: int, level: float) -> None:
+    """Sets a part that can do PWM; without any while it has nothing to do.
+
+    lgpio times every pulse in a thread, also those of no length: a silent buzzer at 2.7 kHz and a dark paper lamp at
+    8 kHz cost a fifth of a core.
+    """
+    part.frequency = hertz or None
+    part.value = level
+
+
+def _missing(pin: Pin, error: Exception) -> PartMissing:
+    why = f"{pin.part}: its pin cannot be used ({error}): end whatever else uses it, or go on without"
+    return PartMissing(why, FaultCode.PANEL)
+
+
+def _now() -> Ms:
+    return time.monotonic_ns() // 1_000_000

@@ -25,7 +25,7 @@ from cryptography.x509.oid import NameOID
 import device.mqtt
 from device.mqtt import WINDOW_MAX, MqttLink
 from device.ports import Acknowledged, BodyEvent, Delivered, LinkDown, LinkUp
-from sim.broker import Broker, free_port
+from sim.broker import Broker, held_port
 from wire.errors import OurFault
 from wire.settings import Broker as Address
 from wire.settings import Tls
@@ -174,9 +174,11 @@ def until_it_hangs_up(plug: socket.socket) -> None:
 
 
 def test_a_broker_that_is_not_there_is_said_so(make: Make) -> None:
-    bench = make(at(free_port()))
-    bench.link.connect(0)
-    assert "Connection refused" in bench.down()
+    held, port = held_port()
+    with held:
+        bench = make(at(port))
+        bench.link.connect(0)
+        assert "Connection refused" in bench.down()
 
 
 def test_it_connects_to_the_broker_of_the_rank_asked_for_and_leaves_one_for_the_other(
@@ -462,6 +464,31 @@ def test_chance_rubbish_ends_the_link_and_the_next_one_comes_up(
     chance = random.Random(seed * 25 + number)
     start = chance.choice([b"", CONNACK, CONNACK + SUBACK])
     rubbish_then_sense(serve, make, start + chance.randbytes(chance.randrange(1, 400)))
+
+
+ENDLESS = b"\x30\xff\xff\xff\x7f"
+"""MQTT 5.0, 2.1.4: the beginning of the longest publication there can be, 256 MB."""
+
+TWICE_ASSURED = b"\x34\x24\x00\x1e" + DOWN.encode() + b"\x00\x01\x00x"
+"""A publication of QoS 2, which paho holds until its end is agreed on: it was never subscribed to."""
+
+
+@pytest.mark.parametrize(
+    ("spoken", "why"), [(ENDLESS + bytes(1 << 20), "sends 268435455 bytes at once"), (TWICE_ASSURED, "with QoS 2")]
+)
+def test_what_would_fill_the_memory_ends_the_link_before_it_does(
+    make: Make, serve: Serve, spoken: bytes, why: str
+) -> None:
+    def talk(plug: socket.socket) -> None:
+        plug.recv(65536)
+        plug.sendall(CONNACK)
+        plug.recv(65536)
+        plug.sendall(SUBACK + spoken)
+        until_it_hangs_up(plug)
+
+    bench = make(at(serve(talk).port))
+    bench.up()
+    assert why in bench.down()
 
 
 # TLS.
