@@ -13,18 +13,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 import numpy as np
 import segno
 
-from device.ports import Body, BodyEvent, ButtonPressed, Camera, Frame, FrameTaken, Post
+from device.ports import Body, ButtonPressed, Camera, Frame, FrameTaken, Post
 from device.signals import Signal
 from sim import deployment
 from sim.clock import SteppedClock
 
 if TYPE_CHECKING:
+    from device.inbox import Inbox
     from device.unit import Unit
 
 STARTS = 7
@@ -75,13 +75,14 @@ class Bench:
     """A unit that is on, its inbox, its clock, and every signal so far."""
 
     unit: "Unit"
-    inbox: "SimpleQueue[BodyEvent]"
+    inbox: "Inbox"
     clock: SteppedClock
     shown: list[Signal]
 
 
 def _unit(path: Path, camera: Callable[[Post], Camera] | None = None) -> Bench:
     from device.apart import ReaderApart, open_eye
+    from device.inbox import Inbox
     from device.keys import signer_from
     from device.settings import read
     from device.unit import Unit
@@ -89,7 +90,7 @@ def _unit(path: Path, camera: Callable[[Post], Camera] | None = None) -> Bench:
     from sim.link import Exchange
 
     clock, settings = SteppedClock(), read(path)
-    inbox: SimpleQueue[BodyEvent] = SimpleQueue()
+    inbox = Inbox()
     reader = ReaderApart(inbox.put, partial(open_eye, settings.profile))
     link = Exchange(clock).link(settings.unit, inbox.put)
     simulated = make(clock, settings.card, link, inbox.put)
@@ -115,8 +116,9 @@ class Stream:
         counts = ",".join(str(self._chance.randrange(10)) for _ in range(38))
         return f"{self._chance.randrange(10**8, 10**9)}.01.1.0001!{counts}!0!0"
 
-    def look(self) -> None:
-        """Posts a frame at once."""
+    def look(self, anew: bool = False) -> None:
+        """Posts a frame at once, which is as sharp as any."""
+        del anew
         code = segno.make(self._payload(), error="q", boost_error=False, micro=False)
         modules = np.array([list(row) for row in code.matrix_iter(border=4)], np.uint8)
         square = np.kron(np.where(modules, 35, 235).astype(np.uint8), np.ones((12, 12), np.uint8))

@@ -39,11 +39,10 @@ def main(arguments: list[str] | None = None) -> int:
             parser.error("say --settings FILE to run the unit, or: read FILE...")
         if options.command == "purge":
             return _purge(options.settings)
-        _run(options.settings)
+        return _run(options.settings)
     except TestigoError as error:
         print(f"testigo-unit: {error}", file=sys.stderr)
         return 2
-    return 0
 
 
 def _read(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
@@ -80,15 +79,15 @@ def _purge(path: Path) -> int:
     return 0
 
 
-def _run(path: Path) -> None:
+def _run(path: Path) -> int:
     from device.worker import warm
 
     warm("device.eye")  # the reader loads while all else does
     from device.running import run
     from device.settings import read
-    from hardware.board import make_body
+    from hardware.board import make_body, open_watchdog
 
-    run(read(path), make_body)
+    return run(read(path), make_body, open_watchdog())
 
 
 if __name__ == "__main__":

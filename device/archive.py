@@ -173,7 +173,8 @@ class Looker:
             return luma
         height, width = luma.shape
         reading = self._reader.read(luma)
-        return Seen(width, height, reading, *certified(luma, reading))
+        quality, _, uncertified = certified(luma, reading)
+        return Seen(width, height, reading, quality, uncertified)
 
 
 def identity_of(entry: Entry) -> Identity | NoPicture | Unreadable:

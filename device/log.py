@@ -15,8 +15,15 @@ class Event(Enum):
     CRASHED = Happening(
         ERROR, "the firmware failed, and ends to be started anew; says where, never with what in hand: report it"
     )
+    SWITCHED_OFF = Happening(INFO, "somebody held the button for 8 s and let go: the unit ends, and stays off")
+    TRAINING = Happening(WARNING, "training: nothing kept from now on is ever counted, until the power goes")
+    BUTTON_STUCK = Happening(
+        ERROR, "the button is held down for longer than anyone would: free it, or change it; nothing else is the matter"
+    )
     CARD_REPAIRED = Happening(WARNING, "the card was in disorder (a power cut, a bad index); says what was put right")
-    CARD_BAD = Happening(ERROR, "keeping failed; the record is not kept: press again, change the card if it goes on")
+    CARD_BAD = Happening(
+        ERROR, "the card refused; a record that was to be kept then is not: press again, change the card if it goes on"
+    )
     PURGED = Happening(INFO, "room was needed, and records that enough hubs hold whole have left the card")
     CARD_SHORT = Happening(
         ERROR, "the card is nearly full, and nothing on it may go: bring the unit to a link, or put a stick in"
@@ -29,7 +36,7 @@ class Event(Enum):
     READER_BAD = Happening(ERROR, "there is no reader, or it does not answer: restart the unit; memory may be short")
     SCANNED = Happening(INFO, "a scan ended; says with which signal, after how many milliseconds")
     REFUSED_PAYLOAD = Happening(WARNING, "a QR code is no acta of the profile; says why; a second press keeps it")
-    KEPT = Happening(INFO, "a record is durable on the card; says its seq, and which step of the reader read it")
+    KEPT = Happening(INFO, "a record is durable on the card; says its seq, its part, and the step of the reader")
     LINK_UP = Happening(INFO, "connected to the broker of that rank")
     LINK_DOWN = Happening(WARNING, "not connected; says why and when the next attempt is; records wait on the card")
     LINK_LEFT = Happening(
@@ -43,6 +50,9 @@ class Event(Enum):
         WARNING, "a hub holds less than it did, as from an old backup; what it lost and the card has is offered again"
     )
     REFUSED = Happening(ERROR, "a hub refuses to hold a record; it stays on the card: tell the operators of that hub")
+    CHUNK_REFUSED = Happening(
+        WARNING, "a hub takes no more of a picture now (quota, no room); its record is safe, and it asks again later"
+    )
     STICK_DONE = Happening(
         INFO, "all that waits is on the stick, read again from it; says how many records, and how many answers of hubs"
     )
@@ -52,3 +62,6 @@ class Event(Enum):
     )
     RECORD_BAD = Happening(ERROR, "a kept file has lost its bytes and is not offered: save the card for the operators")
     PICTURE_BAD = Happening(ERROR, "a kept picture has lost its bytes and is not sent, its record is: save the card")
+    PART_MISSING = Happening(WARNING, "the unit goes on without a part; says which, and what to do")
+    AILING = Happening(ERROR, "something ails the unit, and it goes on; says what, and what to do")
+    MENDED = Happening(INFO, "what ailed the unit is over")

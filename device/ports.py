@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from device.signals import Signal
+from device.signals import FaultCode, Signal
 from wire.record import NOTHING_KNOWN, Quality
 
 Ms = int
@@ -27,16 +27,31 @@ class Frame:
         luma: brightness, uint8, rows x columns; may be a view into a larger buffer.
         picture: the photograph to keep: the same image as the bytes of a file.
         media: the media type of `picture`.
+        calibration: id of the calibration that the camera was set by; empty when by none.
     """
 
     luma: NDArray[np.uint8]
     picture: bytes
     media: str
+    calibration: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class ButtonPressed:
     """The button went down and stayed down long enough not to be a bounce."""
+
+
+@dataclass(frozen=True, slots=True)
+class ButtonReleased:
+    """The button, whose press was told, came up again and stayed up long enough not to be a bounce."""
+
+
+@dataclass(frozen=True, slots=True)
+class ButtonHeld:
+    """The button is down as the body is made: told once, in place of its press; its release follows like any other's.
+
+    So somebody holds it while the power comes on, or it is stuck.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +119,7 @@ class FrameRead:
         quality: how well the frame could be read.
         lost: how the reader was lost over it, in words; empty when it was not.
         uncertified: where telling the quality failed, in words; empty when it did not.
+        is_paper: whether what lies there looks like a printed sheet; asked only where nothing was read.
     """
 
     number: int = 0
@@ -111,6 +127,7 @@ class FrameRead:
     quality: Quality = NOTHING_KNOWN
     lost: str = ""
     uncertified: str = ""
+    is_paper: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,8 +160,63 @@ class StickOut:
     stick: "Stick"
 
 
+@dataclass(frozen=True, slots=True)
+class Vitals:
+    """What a body measures of itself; what it has nothing to measure with is as it should be, or None.
+
+    Attributes:
+        on_battery: whether no power comes from outside.
+        battery: what is left in the battery, per cent.
+        is_battery_low: whether the battery's own line says so.
+        is_gauge_silent: whether the battery's gauge, which has answered before, does not any more.
+        is_undervolted: whether the computer has too little voltage, now.
+        is_slowed: whether the computer is slowed, now, for its heat or for want of power.
+        celsius: how warm the computer is.
+        is_read_only: whether the card takes nothing any more.
+        card_errors: how many errors the card's file system has noted.
+        card_wear: how much of the card's life is used up, per cent.
+        is_date_lost: whether there is a clock with a battery of its own, and it has lost the date.
+        is_date_unset: whether nobody has told the body the date.
+    """
+
+    on_battery: bool | None = None
+    battery: int | None = None
+    is_battery_low: bool = False
+    is_gauge_silent: bool = False
+    is_undervolted: bool = False
+    is_slowed: bool = False
+    celsius: int | None = None
+    is_read_only: bool = False
+    card_errors: int = 0
+    card_wear: int | None = None
+    is_date_lost: bool = False
+    is_date_unset: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """The body has measured itself, and something is not what it was; the first time, whatever it is."""
+
+    vitals: Vitals
+
+
+@dataclass(frozen=True, slots=True)
+class PartMissing:
+    """The body goes on without a part that is not there or cannot be used; told once.
+
+    Attributes:
+        why: which it is, and what to do, in words.
+        code: how it is told on the lamps; None when nobody at the unit could do anything about it.
+    """
+
+    why: str
+    code: FaultCode | None = None
+
+
 BodyEvent = (
     ButtonPressed
+    | ButtonReleased
+    | ButtonHeld
     | FrameTaken
     | FrameRead
     | ReaderFailed
@@ -156,6 +228,8 @@ BodyEvent = (
     | StickIn
     | StickWorked
     | StickOut
+    | Measured
+    | PartMissing
 )
 Post = Callable[[BodyEvent], None]
 
@@ -165,11 +239,11 @@ class Camera(Protocol):
 
     * `look` returns at once.
     * Each look is answered by exactly one `FrameTaken` or `CameraFailed`.
-    * The frame was exposed after `look` was called.
+    * The frame was exposed after `look` was called, and no two looks have the same frame.
     """
 
-    def look(self) -> None:
-        """Asks for one frame."""
+    def look(self, anew: bool = False) -> None:
+        """Asks for one frame; with `anew`, focus, exposure and white balance are found again first, up to 2.5 s."""
         ...
 
 
@@ -201,12 +275,28 @@ class FrameReader(Protocol):
 class Indicator(Protocol):
     """Lamps and buzzer.
 
-    * `show` returns at once; the pattern goes on by itself.
+    * `show` and all the others return at once; the pattern goes on by itself.
     * A signal on the link lamp never disturbs the others, and the other way round.
+    * While it is quiet nothing sounds at all; the lamps say the same.
     """
 
-    def show(self, signal: Signal) -> None:
-        """Shows a signal from now on."""
+    def show(self, said: Signal | FaultCode) -> None:
+        """Shows a signal from now on; a fault by its code, never by `Signal.FAULT` or `TROUBLE` alone."""
+        ...
+
+    def count(self, number: int) -> None:
+        """Reads a number out once, on the link lamp and the buzzer: its tens long, its units short.
+
+        For 0 there is one low tone, and no light.
+        """
+        ...
+
+    def quiet(self, on: bool) -> None:
+        """Sounds nothing from now on, what sounds and what waits to sound included; or sounds again."""
+        ...
+
+    def hush(self) -> None:
+        """Cuts what sounds, what waits to sound, and a number that is being read out: somebody has pressed."""
         ...
 
 

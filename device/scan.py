@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from device.cause import Cause
-from device.signals import Signal
+from device.signals import FaultCode, Signal
 from wire.acta import Acta, Incomplete, Refusal
 from wire.errors import TestigoError
 from wire.record import NOTHING_KNOWN, Quality
@@ -24,6 +24,16 @@ LOOK_MS_MAX = 9000
 
 VERDICT_MS = 2500
 """How long a verdict is shown; a new press never waits for it."""
+
+OPEN_MS = 8000
+"""How long after a verdict the next press may be of the same acta: paper is pushed on in three or four seconds."""
+
+PART_MS = 1500
+"""How long a further part of an acta is searched for a QR code before it is kept without one: it should have none, and
+several frames have shown none. Where a code is made out, it is searched like any other."""
+
+INSIST_MS = 10_000
+"""How long after "again" a press insists: what cannot be read is then kept as a picture. Time to smooth a paper."""
 
 
 AGAIN = {
@@ -60,34 +70,82 @@ class Starting:
 
 
 @dataclass(frozen=True, slots=True)
-class Idle:
-    """Ready for a press.
+class Memory:
+    """What earlier presses leave to the next one.
 
     Attributes:
         parts: QR codes already read of an acta that has more.
-        refused: what the last look read and the profile refused; read again, it is kept all the same.
+        refused: what was read last and refused by the profile; read again, it is kept all the same.
+        insist_until: until when a press insists that what cannot be read is kept; 0 when there is nothing to insist on.
+        first: identity of the record of the first part of the acta at hand; empty when none is open.
+        open_until: until when that acta is open; one of which QR codes lack stays open.
     """
 
     parts: Payloads = ()
     refused: Payloads = ()
+    insist_until: Ms = 0
+    first: str = ""
+    open_until: Ms = 0
+
+    def at(self, now: Ms) -> "Memory":
+        """What of it still holds."""
+        insist_until = self.insist_until if now < self.insist_until else 0
+        if self.parts or now < self.open_until:
+            return replace(self, insist_until=insist_until)
+        return Memory(refused=self.refused, insist_until=insist_until)
+
+    @property
+    def closed(self) -> "Memory":
+        """The same without the acta at hand."""
+        return Memory(refused=self.refused, insist_until=self.insist_until)
+
+    @property
+    def prompt(self) -> Signal:
+        """What asks for the next press."""
+        if self.parts:
+            return Signal.NEXT_PART
+        return Signal.REST if self.first else Signal.IDLE
+
+
+@dataclass(frozen=True, slots=True)
+class Idle:
+    """Ready for a press."""
+
+    memory: Memory = Memory()
 
 
 @dataclass(frozen=True, slots=True)
 class Searching:
-    """Looking, since the press at `since`; `nearest` is the frame that came nearest to being read."""
+    """Looking.
+
+    Attributes:
+        since: when the button was pressed.
+        memory: what earlier presses left.
+        nearest: of the frame that came nearest to being read.
+        is_held: whether the button has been held since: whoever does that wants no capture.
+        is_anew: whether focus and light were found again for this press.
+    """
 
     since: Ms
-    parts: Payloads = ()
-    refused: Payloads = ()
+    memory: Memory = Memory()
     nearest: Quality = NOTHING_KNOWN
+    is_held: bool = False
+    is_anew: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Keeping:
-    """Something is being kept; `signal` will say so if it is the first of its mesa, `parts` are what it has so far."""
+    """Something is being kept.
+
+    Attributes:
+        signal: will say so, if it is the first of its mesa.
+        memory: what will be left to the next press; its `first` is empty if this is the first part of an acta.
+        is_held: as in `Searching`.
+    """
 
     signal: Signal
-    parts: Payloads = ()
+    memory: Memory = Memory()
+    is_held: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,13 +153,14 @@ class Showing:
     """A verdict is being shown until `until`; otherwise like `Idle`."""
 
     until: Ms
-    parts: Payloads = ()
-    refused: Payloads = ()
+    memory: Memory = Memory()
 
 
 @dataclass(frozen=True, slots=True)
 class Faulted:
-    """Camera or card does not work; a press tries again."""
+    """Camera, card or button does not work; a press tries again."""
+
+    memory: Memory = Memory()
 
 
 State = Starting | Idle | Searching | Keeping | Showing | Faulted
@@ -129,6 +188,7 @@ class Looked:
         payloads: the QR codes of the acta read so far, those read before included; empty when none was in view.
         quality: how well the frame could be read.
         verdict: what the profile says of them.
+        is_paper: whether what lies there looks like a printed sheet; asked only where nothing was read.
     """
 
     at: Ms
@@ -136,55 +196,79 @@ class Looked:
     payloads: Payloads = ()
     quality: Quality = NOTHING_KNOWN
     verdict: Acta | Incomplete | Refusal | None = None
+    is_paper: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What was to be kept is durable on the card."""
+    """What was to be kept is durable on the card, as the record of this identity."""
 
     at: Ms
     novelty: Novelty
+    identity: str
 
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """Camera or card failed."""
+    """Camera, reader or card failed."""
 
     at: Ms
+    code: FaultCode
 
 
 @dataclass(frozen=True, slots=True)
 class Woke:
-    """Time has passed."""
+    """Time has passed; `silent` is what a look that is not answered by now waits for."""
 
     at: Ms
+    silent: FaultCode
 
 
-Event = Started | Pressed | Looked | Kept | Failed | Woke
+@dataclass(frozen=True, slots=True)
+class Held:
+    """The button, pressed before, has been held so long that more than a capture is meant."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stuck:
+    """The button is stuck down."""
+
+
+Event = Started | Pressed | Held | Stuck | Looked | Kept | Failed | Woke
 
 
 @dataclass(frozen=True, slots=True)
 class Show:
-    """Show this signal."""
+    """Show this."""
 
-    signal: Signal
+    signal: Signal | FaultCode
 
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """Take one frame and try to read it."""
+    """Take one frame and try to read it; with `anew`, once focus and light are found again."""
 
     since: Ms
+    anew: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Keep:
-    """Keep the last frame with what was read in it; `doubt` says why it is no acta of the profile."""
+    """Keep the last frame with what was read in it.
+
+    Attributes:
+        payloads: the QR codes' texts; none where none was read.
+        quality: how well the frame could be read.
+        mesa: whose acta it is; empty where that is not known.
+        doubt: why it is no acta of the profile.
+        first: identity of the record whose sheet this is a further part of; empty where it is the first of a sheet.
+    """
 
     payloads: Payloads
     quality: Quality
-    mesa: str
+    mesa: str = ""
     doubt: str = ""
+    first: str = ""
 
 
 Order = Show | Look | Keep
@@ -200,22 +284,33 @@ def step(state: State, event: Event) -> Step:
     match state, event:
         case Starting(), Started():
             return Idle(), (Show(Signal.READY),)
-        case ((Idle() | Showing()), Pressed(at)):
-            return Searching(at, state.parts, state.refused), (Show(Signal.SEARCHING), Look(at))
-        case Faulted(), Pressed(at):
-            return Searching(at), (Show(Signal.SEARCHING), Look(at))
+        case ((Idle() | Showing() | Faulted()), Pressed(at)):
+            return Searching(at, state.memory.at(at)), (Show(Signal.SEARCHING), Look(at))
         case Searching(), Looked() if event.since == state.since:
             return _looked(state, event)
-        case Searching(), Woke(at) if at >= state.since + LOOK_MS_MAX:
-            return Faulted(), (Show(Signal.FAULT),)
-        case Keeping(), Kept(at, novelty):
-            return _kept(state, at, novelty)
-        case ((Searching() | Keeping()), Failed()):
-            return Faulted(), (Show(Signal.FAULT),)
+        case Searching(), Woke(at, silent) if at >= state.since + LOOK_MS_MAX:
+            return Faulted(state.memory), (Show(silent),)
+        case Keeping(), Kept():
+            return _kept(state, event)
+        case ((Searching() | Keeping()), Failed(code=code)):
+            return Faulted(state.memory), (Show(code),)
         case Showing(), Woke(at) if at >= state.until:
-            return Idle(state.parts, state.refused), (Show(Signal.NEXT_PART if state.parts else Signal.IDLE),)
+            memory = state.memory.at(at)
+            return Idle(memory), (Show(memory.prompt),)
+        case Idle(), Woke(at) if state.memory.first and not state.memory.at(at).first:
+            return Idle(state.memory.closed), (Show(Signal.IDLE),)
+        case Searching(), Held():
+            return replace(state, is_held=True), ()
+        case Idle(), Held() if state.memory.prompt is not Signal.IDLE:
+            return Idle(state.memory.closed), (Show(Signal.IDLE),)
+        case ((Showing() | Faulted()), Held()):
+            return replace(state, memory=state.memory.closed), ()
+        case ((Idle() | Searching() | Showing() | Faulted()), Stuck()):
+            return Faulted(state.memory), (Show(FaultCode.BUTTON),)
         case ((Starting() | Searching() | Keeping()), Pressed()):
             return state, ()  # one scan at a time; the lamp already says so
+        case ((Starting() | Idle() | Keeping()), Held()) | ((Starting() | Keeping()), Stuck()):
+            return state, ()
         case _, Woke():
             return state, ()
         case Searching(since), Looked():
@@ -230,32 +325,65 @@ def step(state: State, event: Event) -> Step:
 
 
 def _looked(state: Searching, event: Looked) -> Step:
+    memory, payloads = state.memory, event.payloads
+    # More QR codes of the acta at hand, or the first of another: which is another sheet.
+    first = memory.first if memory.parts and set(memory.parts) <= set(payloads) else ""
     match event.verdict:
         case Acta(mesa=mesa):
-            return Keeping(Signal.KEPT), (Keep(event.payloads, event.quality, mesa),)
+            return _keep(state, event, Signal.KEPT, Memory(first=first), mesa)
         case Incomplete():
-            return Keeping(Signal.NEXT_PART, event.payloads), (Keep(event.payloads, event.quality, ""),)
-        case Refusal() if set(event.payloads) == set(state.refused):
-            return Keeping(Signal.KEPT_DOUBTFUL), (Keep(event.payloads, event.quality, "", doubt=str(event.verdict)),)
+            return _keep(state, event, Signal.NEXT_PART, Memory(parts=payloads, first=first))
+        case Refusal() if set(payloads) == set(memory.refused):
+            return _keep(state, event, Signal.KEPT_DOUBTFUL, Memory(), doubt=str(event.verdict))
         case Refusal():
-            return _show(Signal.AGAIN, event.at, state.parts, event.payloads)
+            return _again(state, event, Signal.AGAIN, replace(memory, refused=payloads))
         case None:
-            # A frame in which a code was made out says more than a later one in which there was none.
-            nearest = event.quality if event.quality.pitch or not state.nearest.pitch else state.nearest
-            if event.at < state.since + SEARCH_MS_MAX:
-                return replace(state, nearest=nearest), (Look(state.since),)
-            return _show(AGAIN[Cause(nearest.cause)], event.at, state.parts, state.refused)
+            return _unread(state, event)
 
 
-def _kept(state: Keeping, at: Ms, novelty: Novelty) -> Step:
-    if state.signal is Signal.KEPT and novelty is Novelty.BEFORE:
-        return _show(Signal.KEPT_BEFORE, at)
-    if state.signal is Signal.KEPT and novelty is Novelty.DIFFERS:
-        return _show(Signal.KEPT_DOUBTFUL, at)
-    if state.signal is Signal.NEXT_PART:
-        return Idle(state.parts), (Show(Signal.NEXT_PART),)  # it is lit until the next press, for it asks for that
-    return _show(state.signal, at, state.parts)
+def _unread(state: Searching, event: Looked) -> Step:
+    # A frame in which a code was made out says more than a later one in which there was none.
+    nearest = event.quality if event.quality.pitch or not state.nearest.pitch else state.nearest
+    memory, spent, cause = state.memory, event.at - state.since, Cause(nearest.cause)
+    # What shows no code beside an acta that is open is its rest; what shows one is another's, until QR codes lack.
+    is_rest = bool(memory.first) and not nearest.pitch
+    is_good = event.is_paper and cause in (Cause.NO_CODE, Cause.DAMAGED)
+    if spent < (PART_MS if is_rest and is_good and not memory.parts else SEARCH_MS_MAX):
+        # Two frames without a code may be so far out of focus that none can be made out. To find focus again takes the
+        # camera up to 2.5 s, so that is asked for once, and early enough for a verdict in time.
+        is_blind = not nearest.pitch and not is_rest and state.nearest is not NOTHING_KNOWN
+        anew = (is_blind or cause is Cause.BLURRED) and not state.is_anew and spent < SEARCH_MS_MAX // 2
+        return replace(state, nearest=nearest, is_anew=state.is_anew or anew), (Look(state.since, anew),)
+    if is_good or (memory.insist_until and not state.is_held):
+        stays = memory if is_rest or memory.parts else Memory()
+        signal = Signal.KEPT_PART if is_rest and not memory.parts else Signal.KEPT_UNREAD
+        return _keep(state, event, signal, replace(stays, insist_until=0))
+    return _again(state, event, AGAIN[cause], replace(memory, insist_until=event.at + INSIST_MS))
 
 
-def _show(signal: Signal, at: Ms, parts: Payloads = (), refused: Payloads = ()) -> Step:
-    return Showing(at + VERDICT_MS, parts, refused), (Show(signal),)
+def _keep(state: Searching, event: Looked, signal: Signal, memory: Memory, mesa: str = "", doubt: str = "") -> Step:
+    order = Keep(event.payloads, event.quality, mesa, doubt, memory.first)
+    return Keeping(signal, memory, state.is_held), (order,)
+
+
+def _again(state: Searching, event: Looked, signal: Signal, memory: Memory) -> Step:
+    memory = replace(memory, open_until=event.at + OPEN_MS if memory.first else 0)
+    if state.is_held and not event.payloads:  # it was not pressed for a capture, and there was nothing to capture
+        return Idle(state.memory.closed), (Show(Signal.IDLE),)
+    return _show(signal, event.at, memory.closed if state.is_held else memory)
+
+
+def _kept(state: Keeping, event: Kept) -> Step:
+    signal, at = state.signal, event.at
+    if signal is Signal.KEPT and event.novelty is not Novelty.FIRST:
+        signal = Signal.KEPT_BEFORE if event.novelty is Novelty.BEFORE else Signal.KEPT_DOUBTFUL
+    memory = replace(state.memory, first=state.memory.first or event.identity, open_until=at + OPEN_MS)
+    if state.is_held:
+        memory = memory.closed
+    elif signal is Signal.NEXT_PART:
+        return Idle(memory), (Show(Signal.NEXT_PART),)  # it is lit until the next press, for it asks for that
+    return _show(signal, at, memory)
+
+
+def _show(signal: Signal, at: Ms, memory: Memory) -> Step:
+    return Showing(at + VERDICT_MS, memory), (Show(signal),)

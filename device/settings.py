@@ -89,6 +89,11 @@ def read(path: Path) -> Settings:
         raise OurFault(f"{path}: {error}") from error
     if len({recipient.key_id for recipient in recipients}) < len(recipients):
         raise OurFault(f"{path}: recipients: the same seal key stands twice: give different ones")
+    by_key = {verifier.spki: name for name, verifier in hubs.items()}
+    for name, verifier in hubs.items():
+        if by_key[verifier.spki] != name:
+            twice = f"{name} and {by_key[verifier.spki]}"
+            raise OurFault(f"{path}: hubs: {twice} have the same key: one hub is to be one receipt: give each its own")
     if not file.receipts <= len(hubs) == len(file.hubs):
         raise OurFault(f"{path}: receipts = {file.receipts} needs as many hubs of different names, found {len(hubs)}")
     return Settings(

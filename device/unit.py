@@ -8,18 +8,25 @@ import contextlib
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
-from queue import Empty, SimpleQueue
+from queue import Empty
 from random import Random
 
+import msgspec
+
+from device import hold
 from device.corner import Corner
 from device.custody import Custody
+from device.health import Health
+from device.inbox import Inbox
 from device.keeper import Keeper, Prepared
 from device.log import Event
 from device.ports import (
     Acknowledged,
     Body,
     BodyEvent,
+    ButtonHeld,
     ButtonPressed,
+    ButtonReleased,
     CameraFailed,
     Delivered,
     FrameRead,
@@ -27,16 +34,20 @@ from device.ports import (
     FrameTaken,
     LinkDown,
     LinkUp,
+    Measured,
     Ms,
+    PartMissing,
     ReaderFailed,
     StickIn,
     StickOut,
     StickWorked,
 )
+from device.quiet import Quiet
 from device.room import Room
 from device.scan import (
     LOOK_MS_MAX,
     Failed,
+    Held,
     Idle,
     Keep,
     Kept,
@@ -50,6 +61,7 @@ from device.scan import (
     Started,
     Starting,
     State,
+    Stuck,
     Woke,
     step,
 )
@@ -57,17 +69,23 @@ from device.scan import (
     Event as ScanEvent,
 )
 from device.settings import Settings
-from device.signals import Signal
+from device.signals import FaultCode, Signal
 from device.stick import Sticks
 from device.store import CardError, Store
+from wire import note
 from wire.acta import Refusal
 from wire.errors import OurFault
+from wire.fields import NOTHING
 from wire.log import Log
 from wire.note import Signer
-from wire.record import Quality
+from wire.record import Mode, Quality
+from wire.topics import Leaf
 
 WAKE_MS = 100
 """How often time is looked at; a verdict may be shown this much too long."""
+
+CARD_TOLD_MS = 60_000
+"""How often it is told again that the card refuses: what is tried each second would fill the log."""
 
 
 class Unit:
@@ -82,6 +100,10 @@ class Unit:
         chance: spreads retries; a unit needs no more from it.
         log: writes log lines.
 
+    Attributes:
+        is_off: whether somebody has switched it off by its button, or its battery is empty: whoever runs it closes it,
+            and lets it be.
+
     Raises:
         CardError: the card cannot be used.
     """
@@ -91,7 +113,7 @@ class Unit:
         settings: Settings,
         body: Body,
         reader: FrameReader,
-        inbox: "SimpleQueue[BodyEvent]",
+        inbox: Inbox,
         signer: Signer,
         chance: Random,
         log: Log,
@@ -103,20 +125,27 @@ class Unit:
         self._log = log
         self._reader = reader
         self._state: State = Starting()
+        self._hold: hold.State = hold.Up()
+        self.is_off = False
         self._looks: deque[Ms] = deque()
-        self._frames: dict[int, tuple[Ms, Future[Prepared]]] = {}
+        self._frames: dict[int, tuple[Ms, str, Future[Prepared]]] = {}
         self._number = 0
         self._prepared: Future[Prepared] | None = None
-        self._kept: set[frozenset[str]] = set()
+        self._kept: dict[frozenset[str], str] = {}
+        self._parts: dict[str, int] = {}
         self._mesas: set[str] = set()
         self._pressed_at: Ms = 0
+        self._card_told_at: Ms = 0
+        self._quiet = Quiet(body.storage)
+        body.indicator.quiet(self._quiet.is_on)
         body.indicator.show(Signal.STARTING)
         try:
             self._keeper = self._open_card()
         except CardError:
-            body.indicator.show(Signal.FAULT)
+            body.indicator.show(FaultCode.CARD)
             raise
         self._room = Room(self._keeper.store, body.storage, log)
+        self._health = Health(settings, self._keeper.store, body.storage, body.clock, body.indicator.show, log)
         self._corner = Corner(body.storage, settings.deployment, settings.unit, settings.hubs, settings.receipts)
         self._custody = Custody(
             settings, self._keeper.store, signer, body.link, body.clock, body.indicator, chance, log
@@ -138,17 +167,25 @@ class Unit:
             self._reader.ready()
         except OurFault as error:
             self._log(Event.READER_BAD, why=str(error))
-            self._body.indicator.show(Signal.FAULT)
+            self._body.indicator.show(FaultCode.READER)
             raise
-        store, waiting = self.store, self.store.waiting_count(self._settings.receipts)
-        self._log(Event.STARTED, unit=self._settings.unit, boot=store.boot, kept=store.count(), waiting=waiting)
-        self._scan(Started())
-        self._custody.start()
+        try:
+            store, waiting = self.store, self.store.waiting_count(self._settings.receipts)
+            self._log(Event.STARTED, unit=self._settings.unit, boot=store.boot, kept=store.count(), waiting=waiting)
+            self._scan(Started())
+            self._custody.start()
+        except CardError:  # started anew it looks at all of the card again, which is all that could be done here
+            self._body.indicator.show(FaultCode.CARD)
+            raise
+        if self._keeper.mode is Mode.TRAINING:
+            self._train()
+        if self._quiet.is_on:
+            self._body.indicator.show(Signal.QUIET)
 
     def run(self, stopped: Callable[[], bool]) -> None:
-        """Handles events until `stopped` says so."""
+        """Handles events until `stopped` says so, or somebody has switched it off."""
         self.start()
-        while not stopped():
+        while not stopped() and not self.is_off:
             with contextlib.suppress(Empty):
                 self.handle(self._inbox.get(timeout=WAKE_MS / 1000))
             self.wake()
@@ -156,8 +193,11 @@ class Unit:
 
     def close(self) -> None:
         """Ends in order; nothing is lost if it never gets to."""
+        self._inbox.close()
         self._body.link.close()
         self.store.close()
+        if self.is_off:
+            self._body.indicator.show(Signal.OFF)  # only now: dark says that nothing is written any more
         self._reader.close()
         self._log(Event.STOPPED, unit=self._settings.unit)
 
@@ -165,46 +205,136 @@ class Unit:
         """Takes one event from the body."""
         match event:
             case ButtonPressed():
-                self._scan(Pressed(self._now()))
+                self._button(hold.WentDown(self._now()))
+            case ButtonReleased():
+                self._button(hold.CameUp(self._now()))
+            case ButtonHeld():
+                self._button(hold.WentDown(self._now(), at_power_on=True))
             case FrameTaken(frame):
                 if self._looks:  # else it is the answer to a look that was given up
                     press = self._looks.popleft()
                     self._number += 1
-                    self._frames[self._number] = press, self._keeper.prepare(frame)
+                    self._frames[self._number] = press, frame.calibration, self._keeper.prepare(frame)
                     self._reader.read(self._number, frame.luma, press)
-            case FrameRead(number, payloads, quality, lost, uncertified):
+            case FrameRead(number, payloads, quality, lost, uncertified, is_paper):
                 if lost:
                     self._log(Event.READER_LOST, why=lost)
                 if uncertified:
                     self._log(Event.UNCERTIFIED, where=uncertified)
                 if number in self._frames:  # it is kept with the photograph that it was read in, and no other
-                    press, self._prepared = self._frames.pop(number)
-                    self._scan(self._judge(press, payloads, quality))
+                    press, calibration, self._prepared = self._frames.pop(number)
+                    quality = msgspec.structs.replace(quality, calibration=calibration)
+                    self._scan(self._judge(press, payloads, quality, is_paper))
                     self._prepared = None  # nobody needs the photograph any more
             case ReaderFailed(number, why):
                 self._log(Event.READER_BAD, why=why)
                 if number in self._frames:
-                    self._failed(self._frames.pop(number)[0])
+                    self._failed(self._frames.pop(number)[0], FaultCode.READER)
             case CameraFailed(why):
                 self._log(Event.CAMERA_BAD, why=why)
                 if self._looks:
-                    self._failed(self._looks.popleft())
+                    self._failed(self._looks.popleft(), FaultCode.CAMERA)
             case LinkUp() | LinkDown() | Acknowledged() | Delivered():
-                self._custody.handle(event)
+                self._with_card(lambda: self._custody.handle(event))
             case StickIn() | StickWorked() | StickOut():
                 self._sticks.handle(event, self._now())
-                self._custody.show(self._sticks.signal)
+                self._with_card(lambda: self._custody.show(self._sticks.signal))
+            case Measured(vitals):
+                self._health.measured(vitals)
+                self.is_off = self.is_off or self._health.is_empty
+            case PartMissing(why, code):
+                self._log(Event.PART_MISSING, why=why)
+                if code is not None:
+                    self._body.indicator.show(code)
 
     def wake(self) -> None:
-        """Lets time pass: verdicts end, connections and offers come due."""
-        self._scan(Woke(self._now()))
-        self._custody.wake()
-        if isinstance(self._state, Idle) and not self._state.parts and self._room.idle(self._now()):
+        """Lets time pass: tiers of a hold are reached, verdicts end, connections and offers come due."""
+        now = self._now()
+        self._button(hold.Woke(now))
+        self._scan(Woke(now, self._waited_for))
+        self._with_card(self._custody.wake)
+        self._with_card(lambda: self._beat(now))
+        if isinstance(self._state, Idle) and self._state.memory.prompt is Signal.IDLE:
+            self._with_card(lambda: self._make_room(now))
+        if self._sticks.wake(now):
+            self._with_card(lambda: self._custody.show(self._sticks.signal))
+
+    def _with_card(self, act: Callable[[], object]) -> None:
+        """Does something that is not the scan's. If the card refuses, that is told and shown; all else goes on.
+
+        What was left undone is done when its time comes again; and a press, which says itself whether it was kept, must
+        not wait for a unit that is starting anew because a receipt could not be filed.
+        """
+        try:
+            act()
+        except (CardError, OSError) as error:
+            if (now := self._now()) >= self._card_told_at:
+                self._card_told_at = now + CARD_TOLD_MS
+                self._log(Event.CARD_BAD, why=str(error))
+                self._body.indicator.show(FaultCode.CARD_WORN)
+
+    def _make_room(self, now: Ms) -> None:
+        if self._room.idle(now):
             if self._room.is_short:
                 self._log(Event.CARD_SHORT, free=self._body.storage.free())
-            self._body.indicator.show(self._room_signal)
-        if self._sticks.wake(self._now()):
-            self._custody.show(self._sticks.signal)
+            self._show(Signal.IDLE)
+
+    def _beat(self, now: Ms) -> None:
+        """Says how the unit is, when it is time; where there is no link, it is time again later."""
+        if self._custody.is_up and (beat := self._health.beat(now)):
+            self._custody.say(Leaf.BEAT, note.write(beat, self._signer))
+
+    # The button: pressed, held, let go.
+
+    def _button(self, event: hold.Event) -> None:
+        self._hold, told = hold.step(self._hold, event)
+        match told:
+            case hold.Told.PRESSED:
+                self._body.indicator.hush()
+                self._scan(Pressed(event.at))
+            case hold.Told.TICK_COUNT:
+                self._body.indicator.show(Signal.HELD_COUNT)
+                self._scan(Held())
+            case hold.Told.TICK_QUIET:
+                self._body.indicator.show(Signal.HELD_QUIET)
+            case hold.Told.TICK_OFF:
+                self._body.indicator.show(Signal.HELD_OFF)
+            case hold.Told.COUNT:
+                self._with_card(self._read_out)
+            case hold.Told.QUIET:
+                self._turn_quiet()
+            case hold.Told.LEAVING:
+                self._body.indicator.show(Signal.GOING_OFF)
+            case hold.Told.STAYS:
+                self._body.indicator.hush()
+                self._body.indicator.show(Signal.STAYING_ON)
+            case hold.Told.OFF:
+                self._log(Event.SWITCHED_OFF)
+                self.is_off = True
+            case hold.Told.TRAIN:
+                self._body.indicator.hush()  # what the button was told is over, and hides that it is training
+                self._train()
+            case hold.Told.STUCK:
+                self._log(Event.BUTTON_STUCK, ms=hold.STUCK_MS)
+                self._scan(Stuck())
+            case None:
+                pass
+
+    def _read_out(self) -> None:
+        """Tells how many records wait."""
+        self._body.indicator.count(self.store.waiting_count(self._settings.receipts))
+
+    def _turn_quiet(self) -> None:
+        is_on = not self._quiet.is_on
+        self._body.indicator.quiet(is_on)
+        self._body.indicator.show(Signal.QUIET if is_on else Signal.LOUD)
+        self._with_card(lambda: self._quiet.turn(is_on))
+
+    def _train(self) -> None:
+        """Marks all that is kept from now on as training, and shows it."""
+        self._keeper.mode = Mode.TRAINING
+        self._log(Event.TRAINING)
+        self._show(Signal.IDLE)
 
     # The scan: pressed, looked, kept.
 
@@ -213,42 +343,59 @@ class Unit:
         for order in orders:
             match order:
                 case Show(signal):
-                    self._body.indicator.show(self._room_signal if signal is Signal.IDLE else signal)
+                    self._show(signal)
                     self._log_scan(event, signal)
-                case Look(since):
+                case Look(since, anew):
                     self._looks.append(since)
-                    self._body.camera.look()
+                    self._body.camera.look(anew)
                 case Keep():
-                    self._corner.make_way()
+                    self._with_card(self._corner.make_way)
                     self._scan(self._keep(order))  # the verdict first: a volunteer waits for it
-                    self._custody.kept()
+                    self._with_card(self._custody.kept)
+
+    def _show(self, said: Signal | FaultCode) -> None:
+        """Shows what the scan has to say."""
+        self._body.indicator.show(self._ready if said is Signal.IDLE else said)
 
     @property
-    def _room_signal(self) -> Signal:
-        """What says that the unit is ready."""
+    def _ready(self) -> Signal:
+        """What says that the unit is ready: first of all that nothing will count."""
+        if self._keeper.mode is Mode.TRAINING:
+            return Signal.TRAINING
         return Signal.CARD_NEARLY_FULL if self._room.is_short else Signal.IDLE
 
-    def _failed(self, press: Ms) -> None:
+    @property
+    def _waited_for(self) -> FaultCode:
+        """What is at fault if a look is not answered."""
+        return FaultCode.READER if self._frames else FaultCode.CAMERA
+
+    def _failed(self, press: Ms, code: FaultCode) -> None:
         """What was asked for a press failed; if it was an earlier one, this one's own answer is still to come."""
         if not isinstance(self._state, Searching) or press == self._state.since:
-            self._scan(Failed(self._now()))
+            self._scan(Failed(self._now(), code))
 
-    def _log_scan(self, event: ScanEvent, signal: Signal) -> None:
+    def _log_scan(self, event: ScanEvent, said: Signal | FaultCode) -> None:
         if isinstance(event, Pressed):
             self._pressed_at = event.at
-        elif isinstance(event, Woke) and signal is Signal.FAULT:
-            silent = Event.READER_BAD if self._frames else Event.CAMERA_BAD
+        elif isinstance(event, Woke) and isinstance(said, FaultCode):
             self._frames.clear()
+            silent = Event.READER_BAD if said is FaultCode.READER else Event.CAMERA_BAD
             self._log(silent, why=f"no answer within {LOOK_MS_MAX} ms")
         elif isinstance(event, Looked | Kept | Failed):
+            signal = said.signal if isinstance(said, FaultCode) else said
             self._log(Event.SCANNED, signal=signal.word, ms=self._now() - self._pressed_at)
+            # What is no sheet, and the rest of an acta that was read, say nothing of how well the unit reads.
+            if isinstance(event, Looked) and (event.payloads or event.is_paper):
+                self._health.scanned(bool(event.payloads))
+            elif isinstance(event, Kept) and signal is not Signal.KEPT_PART:
+                self._health.scanned(signal is not Signal.KEPT_UNREAD)
 
-    def _judge(self, since: Ms, found: Payloads, quality: Quality) -> Looked:
+    def _judge(self, since: Ms, found: Payloads, quality: Quality, is_paper: bool) -> Looked:
         """What the profile says of what was read, together with the parts read before."""
         profile = self._settings.profile
         if not found:
-            return Looked(self._now(), since, quality=quality)
-        parts: Payloads = self._state.parts if isinstance(self._state, Searching) else ()
+            return Looked(self._now(), since, quality=quality, is_paper=is_paper)
+        parts: Payloads = self._state.memory.parts if isinstance(self._state, Searching) else ()
         together = tuple(dict.fromkeys(parts + found))
         verdict = profile.read(together)
         if parts and isinstance(verdict, Refusal):  # another acta was laid down before the first was complete
@@ -260,24 +407,30 @@ class Unit:
 
     def _keep(self, order: Keep) -> Kept | Failed:
         payloads = frozenset(order.payloads)
-        if payloads in self._kept:
-            return Kept(self._now(), Novelty.BEFORE)
+        if payloads and payloads in self._kept:
+            return Kept(self._now(), Novelty.BEFORE, self._kept[payloads])
         if self._prepared is None:
-            raise AssertionError("something was read, and there is no frame it was read in")
+            raise AssertionError("something is to be kept, and there is no frame that it was seen in")
+        part = self._parts.get(order.first, 1) + 1 if order.first else 1
         try:
-            place = self._keeper.keep(order.payloads, order.quality, order.doubt, [self._prepared])
+            placed = self._keeper.keep(
+                order.payloads, order.quality, order.doubt, [self._prepared], order.first or NOTHING, part
+            )
         except CardError as error:
             self._log(Event.CARD_BAD, why=str(error))
-            return Failed(self._now())
+            return Failed(self._now(), FaultCode.CARD)
         except MemoryError:
             self._log(Event.CARD_BAD, why="no memory left to seal the photograph in: press again")
-            return Failed(self._now())
-        self._log(Event.KEPT, seq=place.seq, step=order.quality.step)
+            return Failed(self._now(), FaultCode.CARD)
+        self._log(Event.KEPT, seq=placed.seq, part=part, step=order.quality.step)
         novelty = Novelty.DIFFERS if order.mesa in self._mesas else Novelty.FIRST
-        self._kept.add(payloads)
+        if payloads:
+            self._kept[payloads] = placed.identity
+        if order.first:
+            self._parts[order.first] = part
         if order.mesa:
             self._mesas.add(order.mesa)
-        return Kept(self._now(), novelty)
+        return Kept(self._now(), novelty, placed.identity)
 
     def _open_card(self) -> Keeper:
         settings = self._settings

@@ -16,6 +16,7 @@ import pickle
 import resource
 import signal
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -73,8 +74,19 @@ def warm(*modules: str) -> None:
     takes 0.5 s here and seconds on a small board.
     """
     multiprocessing.set_forkserver_preload(list(modules))
-    with _interrupts_blocked():
+    with _interrupts_blocked(), _temporary_files_in_memory():
         forkserver.ensure_running()
+
+
+@contextlib.contextmanager
+def _temporary_files_in_memory() -> Iterator[None]:
+    """A socket that is made meanwhile has its name in memory; else Python would first try out, with a file, where disks
+    can be written to."""
+    before, tempfile.tempdir = tempfile.tempdir, "/dev/shm"  # noqa: S108  a folder in it, for this user only, is made
+    try:
+        yield
+    finally:
+        tempfile.tempdir = before
 
 
 @contextlib.contextmanager

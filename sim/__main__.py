@@ -170,8 +170,7 @@ def _unit(options: argparse.Namespace) -> int:
         Hands(body, sorted(options.tray.iterdir()), options.pace, sys.stdout).start()
         return body.body
 
-    run(read(options.settings), make_body)
-    return 0
+    return run(read(options.settings), make_body)
 
 
 if __name__ == "__main__":

@@ -7,16 +7,20 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
+from device.lamps import Change, Mixer
 from device.pictures import Unreadable, luma_of
 from device.ports import (
     Body,
     BodyEvent,
     ButtonPressed,
+    ButtonReleased,
     CameraFailed,
     Frame,
     FrameRead,
@@ -29,7 +33,7 @@ from device.ports import (
     StickOut,
     StickWorked,
 )
-from device.signals import Signal
+from device.signals import FaultCode, Signal
 from sim.clock import Schedule
 from wire.acta import Profile
 
@@ -39,7 +43,16 @@ EXPOSURE_MS = 120
 STICK_MS = 300
 """Each work beside the unit: enough for presses and answers to come between two."""
 
-_EMPTY_TRAY = Frame(np.full((486, 864), 18, np.uint8), b"", "image/jpeg")
+
+def encoded(luma: NDArray[np.uint8]) -> bytes:
+    """A picture of it, as the bytes of a PNG file."""
+    out = BytesIO()
+    Image.fromarray(luma).save(out, "PNG")
+    return out.getvalue()
+
+
+_TRAY: NDArray[np.uint8] = np.full((486, 864), 18, np.uint8)
+EMPTY_TRAY = Frame(_TRAY, encoded(_TRAY), "image/png")
 
 
 class SimCamera:
@@ -52,12 +65,12 @@ class SimCamera:
     def __init__(self, clock: Schedule, post: Post) -> None:
         self._clock = clock
         self._post = post
-        self._scene = _EMPTY_TRAY
+        self._scene = EMPTY_TRAY
         self._plugged = True
         self._stalled = False
         self._late: list[BodyEvent] = []
 
-    def look(self) -> None:
+    def look(self, anew: bool = False) -> None:  # noqa: ARG002  its pictures are as sharp as they are
         """Answers with what lies on the tray at the end of the exposure."""
         self._clock.after(EXPOSURE_MS, self._answer)
 
@@ -74,7 +87,7 @@ class SimCamera:
 
     def clear(self) -> None:
         """Takes everything off the tray."""
-        self._scene = _EMPTY_TRAY
+        self._scene = EMPTY_TRAY
 
     def unplug(self) -> None:
         """Pulls the ribbon: looks fail from now on."""
@@ -173,16 +186,61 @@ class SimReader:
 
 
 class SimIndicator:
-    """Lamps and buzzer that are only remembered: `shown` is every signal so far, `heard` is called with each."""
+    """Lamps and buzzer that nobody needs to look at: what they have shown is worked out when somebody does.
 
-    def __init__(self) -> None:
+    Attributes:
+        shown: every signal so far.
+        heard: is called with each.
+        codes: every fault so far.
+        counted: every number that was read out.
+        is_quiet: whether nothing sounds.
+        hushed: how often what sounds was cut.
+    """
+
+    def __init__(self, clock: Schedule) -> None:
         self.shown: list[Signal] = []
         self.heard: Callable[[Signal], None] = lambda _signal: None
+        self.codes: list[FaultCode] = []
+        self.counted: list[int] = []
+        self.is_quiet = False
+        self.hushed = 0
+        self._clock = clock
+        self._mixer = Mixer(clock.ms())
+        self._unmixed: list[tuple[Ms, Callable[[Mixer, Ms], None]]] = []
 
-    def show(self, signal: Signal) -> None:
+    def show(self, said: Signal | FaultCode) -> None:
         """Shows a signal."""
+        signal = said.signal if isinstance(said, FaultCode) else said
+        if isinstance(said, FaultCode):
+            self.codes.append(said)
         self.shown.append(signal)
+        self._mix(lambda mixer, at: mixer.show(said, at))
         self.heard(signal)
+
+    def count(self, number: int) -> None:
+        """Reads a number out."""
+        self.counted.append(number)
+        self._mix(lambda mixer, at: mixer.count(number, at))
+
+    def quiet(self, on: bool) -> None:
+        """Sounds nothing, or sounds again."""
+        self.is_quiet = on
+        self._mix(lambda mixer, at: mixer.quiet(on, at))
+
+    def hush(self) -> None:
+        """Cuts what sounds."""
+        self.hushed += 1
+        self._mix(lambda mixer, at: mixer.hush(at))
+
+    def played(self) -> list[Change]:
+        """What lamps and buzzer have shown until now, since this was last asked."""
+        for at, said in self._unmixed:
+            said(self._mixer, at)
+        self._unmixed.clear()
+        return self._mixer.play(self._clock.ms())
+
+    def _mix(self, said: Callable[[Mixer, Ms], None]) -> None:
+        self._unmixed.append((self._clock.ms(), said))
 
 
 class SimStorage:
@@ -257,8 +315,17 @@ class SimBody:
     post: Post
 
     def press(self) -> None:
-        """Presses the button."""
+        """Presses the button, and lets it go at once."""
+        self.hold()
+        self.release()
+
+    def hold(self) -> None:
+        """Presses the button, and holds it down."""
         self.post(ButtonPressed())
+
+    def release(self) -> None:
+        """Lets the button go."""
+        self.post(ButtonReleased())
 
     def put_in(self, folder: Path) -> SimStick:
         """Puts in a stick, which is returned: it has a hand to pull it."""
@@ -276,5 +343,5 @@ def make(clock: Schedule, folder: Path, link: Link, post: Post) -> SimBody:
         link: its link, real or not.
         post: the firmware's inbox.
     """
-    camera, indicator = SimCamera(clock, post), SimIndicator()
+    camera, indicator = SimCamera(clock, post), SimIndicator(clock)
     return SimBody(Body(camera, indicator, clock, SimStorage(folder), link), camera, indicator, clock, post)

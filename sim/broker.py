@@ -1,11 +1,13 @@
 """The broker: a real Mosquitto on a loopback port of its own, for demos, benchmarks and tests."""
 
+import contextlib
 import os
 import shutil
 import signal
 import socket
 import subprocess
 import threading
+import weakref
 from pathlib import Path
 from typing import Self
 
@@ -13,18 +15,24 @@ from wire.errors import OurFault
 
 _PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"  # where Debian puts it, and not every user looks
 
+_ASK_AGAIN_SECONDS = 1.0
+_RELOAD_SECONDS_MAX = 10.0
+
 
 def find_mosquitto() -> str | None:
     """Where Mosquitto is installed, if it is."""
     return shutil.which("mosquitto", path=_PATH)
 
 
-def free_port() -> int:
-    """A TCP port of the loopback that nothing listens on just now."""
-    with socket.socket() as plug:
-        plug.bind(("127.0.0.1", 0))
-        port: int = plug.getsockname()[1]
-        return port
+def held_port() -> tuple[socket.socket, int]:
+    """A TCP port of the loopback that nothing listens on, and that nobody else is given until the socket is closed.
+
+    A server that reuses addresses, as all do that can be started again at once, can listen on it meanwhile.
+    """
+    held = socket.socket()
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    held.bind(("127.0.0.1", 0))
+    return held, held.getsockname()[1]
 
 
 class Broker:
@@ -41,13 +49,16 @@ class Broker:
     """
 
     def __init__(self, folder: Path, *lines: str) -> None:
-        self.port = free_port()
+        # Held for as long as this is: while the broker is down, others must not be given the port it will come back to.
+        held, self.port = held_port()
+        weakref.finalize(self, held.close)
         self.log: list[str] = []
         folder.mkdir(exist_ok=True)
         self._config = folder / "mosquitto.conf"
         self._log_file = folder / "log"
         self._running: subprocess.Popen[str] | None = None
         self._reader: threading.Thread | None = None
+        self._reloads = threading.Event()
         first = [f"listener {self.port} 127.0.0.1", "log_dest stderr"]
         if os.geteuid() == 0:
             first.append("user root")  # else it becomes another user, who cannot read the folder
@@ -95,11 +106,22 @@ class Broker:
         """Ends it with SIGKILL: what was in its memory is gone."""
         self._end(signal.SIGKILL)
 
+    def reload(self) -> None:
+        """Has it read its files again (SIGHUP); it has done so before whatever is sent to it from now on."""
+        assert self._running is not None
+        self._reloads.clear()
+        self._running.send_signal(signal.SIGHUP)
+        assert self._reloads.wait(_RELOAD_SECONDS_MAX), "it says so only with `log_type information`"
+
     def _end(self, number: signal.Signals) -> None:
         if self._running is None or self._reader is None:
             return
-        self._running.send_signal(number)
-        self._running.wait()
+        ended = False
+        while not ended:  # between its word that it runs and its loop, Mosquitto forgets that it was asked to end
+            self._running.send_signal(number)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._running.wait(_ASK_AGAIN_SECONDS)
+                ended = True
         self._reader.join()
         if self._running.stderr is not None:
             self._running.stderr.close()
@@ -114,4 +136,6 @@ class Broker:
                     file.write(line)
                 if self.log[-1].endswith(" running"):
                     listens.set()
+                elif self.log[-1].endswith("Reloading config."):
+                    self._reloads.set()
         listens.set()

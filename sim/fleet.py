@@ -15,12 +15,12 @@ from concurrent.futures import Executor, Future
 from contextlib import ExitStack, closing, suppress
 from enum import Enum
 from pathlib import Path
-from queue import SimpleQueue
 from random import Random
 from typing import Any
 
 from peewee import PeeweeException
 
+from device.inbox import Inbox
 from device.keys import signer_from
 from device.ports import BodyEvent
 from device.scan import AGAIN
@@ -73,6 +73,7 @@ class SimUnit:
         logged: called with every event and its facts.
         handed: called with every event that the firmware is about to take.
         went_dark: called when the plug was pulled.
+        switched_off: called when somebody has switched it off by its button; it stays so until its plug is pulled.
     """
 
     reader: SimReader
@@ -98,6 +99,7 @@ class SimUnit:
         self.logged: Callable[[Enum, dict[str, Any]], object] = lambda _event, _facts: None
         self.handed: Callable[[BodyEvent], object] = lambda _event: None
         self.went_dark: Callable[[], object] = lambda: None
+        self.switched_off: Callable[[], object] = lambda: None
         self._of_all = clock
         self._exchanges = exchanges
         self._chance = Random(seed)
@@ -105,6 +107,7 @@ class SimUnit:
         self._seen = seen
         self._in_one_thread = in_one_thread
         self.signer = signer_from(self.settings.key, self.settings.unit)
+        self._is_plugged = False
         self._life: object = None
         self._unit: Unit | None = None
         self._body: SimBody | None = None
@@ -144,7 +147,9 @@ class SimUnit:
         Raises:
             CardError: the card cannot be used; the power is off again.
         """
+        assert not self._is_plugged, "pull the plug first: it is off, and its power is not"
         self._life = started = object()
+        self._is_plugged = True
         try:
             self._do(lambda: self._start(started))
         except BaseException:
@@ -154,6 +159,7 @@ class SimUnit:
 
     def cut_power(self) -> None:
         """Pulls the plug: what was in memory is gone."""
+        self._is_plugged = False
         self.plug.push_in()
         self._go_dark()
 
@@ -175,9 +181,15 @@ class SimUnit:
         self.body.camera.clear()
         return next(signal for signal in self.shown[seen:] if signal in VERDICTS)
 
-    def _start(self, started: object) -> None:
-        events: SimpleQueue[BodyEvent] = SimpleQueue()
+    def hold(self, ms: int) -> None:
+        """Holds the button for so long, and lets it go."""
+        self.body.hold()
+        self._of_all.run(ms)
+        if self.is_on:
+            self.body.release()
+            self._of_all.run(0)
 
+    def _start(self, started: object) -> None:
         def post(event: BodyEvent) -> None:
             if self._life is started:
                 self._of_all.after(0, lambda: self._handle(started, event))
@@ -189,7 +201,7 @@ class SimUnit:
         self.set_card_size(self.card_size)
         self.reader = SimReader(post, self.settings.profile, self._seen)
         self._unit = Unit(
-            self.settings, self._body.body, self.reader, events, self.signer, self._chance, self._write_log
+            self.settings, self._body.body, self.reader, Inbox(), self.signer, self._chance, self._write_log
         )
         if self._in_one_thread:
             self._unit.store.aside.shutdown()
@@ -200,8 +212,13 @@ class SimUnit:
         if _pulled(self.plug, lambda: self.card.run(action)):
             self._go_dark()
             self.went_dark()
+        elif self._unit is not None and self._unit.is_off:
+            self._unit.close()
+            self._unit, self._life = None, None
+            self.switched_off()
 
     def _go_dark(self) -> None:
+        self._is_plugged = False
         for exchange in self._exchanges:
             exchange.vanish(self.name)
         unit, self._unit, self._body, self._life = self._unit, None, None, None
@@ -416,5 +433,6 @@ class SimHub:
 UNREAD = frozenset(AGAIN.values())
 """What asks the person who pressed to press again."""
 
-VERDICTS = UNREAD | {Signal.KEPT, Signal.KEPT_BEFORE, Signal.KEPT_DOUBTFUL, Signal.NEXT_PART, Signal.FAULT}
+_KEPT = (Signal.KEPT, Signal.KEPT_UNREAD, Signal.KEPT_PART, Signal.KEPT_BEFORE, Signal.KEPT_DOUBTFUL, Signal.NEXT_PART)
+VERDICTS = UNREAD | {*_KEPT, Signal.FAULT}
 """What ends a scan for the person who pressed."""

@@ -2,6 +2,7 @@
 
 import json
 import queue
+import re
 import threading
 import time
 from collections.abc import Sequence
@@ -13,19 +14,22 @@ from sim.body import SimBody
 from sim.fleet import VERDICTS
 
 VERDICT_SECONDS_MAX = 20
+HOLD = re.compile(r".*hold-(\d{1,3})")
+"""A file of this name in the pile is no sheet: the button is then held for so many seconds, and let go."""
+
 PRESSES_MAX = 2
 """A sheet that is not read is tried once more, as the card beside the unit says."""
 
 
 class Hands(threading.Thread):
-    """Works through a pile of pictures in real time.
+    """Works through a pile of pictures in real time; a sheet's further parts are those that follow it.
 
     Args:
         body: the unit's body.
         pile: picture files, in the order they are laid down.
         pace_seconds: how long changing sheets takes.
         out: where a JSON line is written for each sheet: `file`, `signal` (the verdict, or `none`), `presses`, `ms`, or
-            `why` it is no picture; at the end `{"done": N}`.
+            `why` it is no picture, or for how many seconds the button was `held`; at the end `{"done": N}`.
     """
 
     def __init__(self, body: SimBody, pile: Sequence[Path], pace_seconds: float, out: TextIO) -> None:
@@ -42,6 +46,10 @@ class Hands(threading.Thread):
         while self._signals.get() is not Signal.READY:
             pass
         for file in self._pile:
+            if held := HOLD.fullmatch(file.name):
+                self._hold(int(held[1]))
+                self._say({"file": str(file), "held": int(held[1])})
+                continue
             try:
                 self._body.camera.lay(file.read_bytes())
             except (OSError, ValueError) as error:
@@ -56,6 +64,14 @@ class Hands(threading.Thread):
             self._body.camera.clear()
             time.sleep(self._pace_seconds)
         self._say({"done": len(self._pile)})
+
+    def _hold(self, seconds: int) -> None:
+        self._body.hold()
+        time.sleep(seconds)
+        self._body.release()
+        time.sleep(self._pace_seconds)
+        while not self._signals.empty():  # what this press came to is nobody's verdict
+            self._signals.get()
 
     def _press(self) -> str:
         self._body.press()

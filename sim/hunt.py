@@ -69,7 +69,7 @@ MENU = "https://example.org/menu"
 
 MEMORY = Path("/dev/shm")  # noqa: S108  a file system in memory, where there is one: nothing of a night needs to last
 
-_HASH = re.compile(r"[0-9a-f]{64}")
+_HASH = re.compile(r"[0-9a-f]{64}|(?<= key )[0-9a-f]{8}\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +213,7 @@ class _World:
             unit.logged = partial(self._unit_logged, unit)
             unit.handed = partial(self.oracle.handed, unit.name)
             unit.went_dark = partial(self._unit_died, unit)
+            unit.switched_off = partial(self._switched_off, unit)
 
     def chance(self, what: str) -> random.Random:
         """The chance of one thing: what is drawn for another does not change it."""
@@ -352,6 +353,7 @@ class _World:
         """All that may happen, and how often an hour."""
         return [
             (4.0, self._cut_power),
+            (8.0, self._hold_button),
             (8.0, self._loosen_unit),
             (4.0, self._set_clock),
             (6.0, self._spoil_camera),
@@ -423,6 +425,24 @@ class _World:
         sign = self._chance.choice((-1, 1))
         clock.jump_seconds = self._chance.choice((0, sign * span(self._chance, 1, 10 * 365 * 24 * 3600)))
         self.tell(f"{name} has its clock set wrong by {clock.jump_seconds} s", "clock jump")
+
+    def _hold_button(self) -> None:
+        """Somebody holds the button, to count, to make the unit quiet, to switch it off; or something lies on it."""
+        unit = self._chance.choice(self.units)
+        if unit.is_on:
+            body, ms = unit.body, self._chance.choice((3 * SECOND, 6 * SECOND, 9 * SECOND, 40 * SECOND))
+            self.tell(f"{unit.name} has its button held for {ms} ms", f"button held for {ms // SECOND} s")
+            body.hold()
+            self.clock.after(ms, body.release)
+
+    def _switched_off(self, unit: SimUnit) -> None:
+        self.tell(f"{unit.name} is off", "switched off by its button")
+        self.oracle.look_at_card(unit.name)
+        self.clock.after(span(self._chance, SECOND, 10 * MINUTE), partial(self._plug_in_again, unit))
+
+    def _plug_in_again(self, unit: SimUnit) -> None:
+        unit.cut_power()
+        self._power_on(unit)
 
     def _spoil_camera(self) -> None:
         unit = self._chance.choice(self.units)
@@ -534,8 +554,7 @@ class _World:
             self._hub_dark(hub)
 
     def _set_hub_clock(self) -> None:
-        # Not of one that may be restored: see docs/chaos.md.
-        hub = self._chance.choice([hub for hub in self.hubs if hub is not self._frail])
+        hub = self._chance.choice(self.hubs)
         self._jump(hub.clock, hub.name)
 
     def _strike_off(self) -> None:
@@ -620,7 +639,7 @@ class _Volunteer:
             return
         self._is_watching = False
         payload = self._pile[0]
-        if signal not in UNREAD and signal is not Signal.FAULT:
+        if signal not in _WITHOUT_QR and signal is not Signal.FAULT:
             self.kept.add(payload)
         elif payload:
             self._press_after(5 * SECOND)
@@ -657,6 +676,9 @@ class _Volunteer:
             self._is_watching = False
             self._press()
 
+
+_WITHOUT_QR = UNREAD | {Signal.KEPT_UNREAD, Signal.KEPT_PART}
+"""What a volunteer who knows that there is a QR code presses again for."""
 
 _CUT_AFTER: dict[Enum, float] = {Event.KEPT: 0.03, Event.RECEIPTED: 0.003, Event.CARD_REPAIRED: 0.05}
 """How often the power is cut right after a unit has done something and before it can say so."""

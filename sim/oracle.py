@@ -25,9 +25,11 @@ from device.signals import Signal
 from hub.count import Count
 from hub.log import Event as HubEvent
 from hub.settings import Settings as HubSettings
+from sim.body import EMPTY_TRAY
 from sim.link import Publication
 from wire import note
 from wire.acta import Acta, Profile
+from wire.beat import Beat
 from wire.bundle import claims
 from wire.envelope import CHUNK_BYTES, Envelope, context, split
 from wire.errors import TestigoError
@@ -130,11 +132,15 @@ class Oracle:
         self.checks = 0
         self._units = {name: _OfUnit(*each) for name, each in units.items()}
         self._hubs = {name: _OfHub(*each) for name, each in hubs.items()}
+        self._pictures = {
+            hashlib.sha256(picture).hexdigest() for picture in (*photographs.values(), EMPTY_TRAY.picture)
+        }
         self._photographs = {
             payload: hashlib.sha256(picture).hexdigest() for payload, picture in photographs.items() if payload
         }
         self._chunks: set[tuple[str, int, bytes]] = set()
         self._said_in: dict[bytes, int] = {}
+        self._identities: dict[str, Place] = {}
         self._beyond_reach: dict[str, set[Place]] = defaultdict(set)
         """By hub, what had left its card when that hub lost it to an old backup, if it did."""
 
@@ -147,6 +153,12 @@ class Oracle:
     def heard(self, unit: str, signal: Signal) -> None:
         """A unit shows a signal."""
         of = self._units[unit]
+        if signal in (Signal.KEPT_UNREAD, Signal.KEPT_PART):
+            self.said[signal.word] += 1
+            self.look_at_card(unit)
+            new = {place for place in of.there | of.gone if not self.written[place].payloads} - of.announced
+            self._require(len(new) == 1, "a picture that is announced as kept is on the card, whole", (unit, len(new)))
+            of.announced |= new
         if signal in _KEPT or signal is Signal.KEPT_BEFORE:
             self.said[signal.word] += 1
             self._require(of.laid is not None and bool(of.laid.payload), "a unit says kept of a sheet only", unit)
@@ -199,6 +211,9 @@ class Oracle:
                     self.look_at_card(unit)
                 known = self.written[place].hash if place in self.written else NOTHING
                 self._require(holding.hash == known, "a unit says that it holds what it holds", place)
+            case Leaf.BEAT:
+                beat = note.read(payload, Beat, {unit: of.verifier}).statement
+                self._require(beat.waiting <= beat.kept, "no more waits than was kept", unit)
             case Leaf.RECEIPT:
                 self._require(False, "a unit signs no receipts", topic)
 
@@ -280,7 +295,8 @@ class Oracle:
             stated.check(sealed)
             opener = next(iter(self._hubs.values())).opener
             bound = context(stated.deployment, unit, chain, seq, "record")
-            record = note.read(opener.open(sealed, bound), Record, {unit: of.verifier}).statement
+            opened = note.read(opener.open(sealed, bound), Record, {unit: of.verifier})
+            record = opened.statement
         except TestigoError as error:
             raise BrokenPromiseError(f"a record that has its name is whole: {place}: {error}") from error
         is_its_own = (stated.unit, stated.chain, stated.seq) == place == (record.unit, record.chain, record.seq)
@@ -294,7 +310,12 @@ class Oracle:
             self._require(whole, "a record on the card has its pictures, whole", place)
         photographs = tuple(picture.sha256 for picture in record.pictures)
         taken = tuple(self._photographs.get(payload) for payload in record.payloads)
-        self._require(photographs == taken, "a record has the photograph that it was read in", place)
+        is_taken = photographs == taken if taken else self._pictures.issuperset(photographs) and len(photographs) == 1
+        self._require(is_taken, "a record has the photograph that it was read in", place)
+        first = self._identities.get(record.first, place)
+        is_linked = (record.part == 1) is (record.first == NOTHING) and first[2] <= seq
+        self._require(is_linked, "a further part names a first one that was kept before", place)
+        self._identities[opened.hash] = place
         self.written[place] = Written(
             envelope.hash,
             stated.prev,

@@ -20,6 +20,7 @@ settings.register_profile(
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 SEED = int(os.environ.get("TESTIGO_SEED") or random.SystemRandom().randrange(2**32))
+os.environ["TESTIGO_SEED"] = str(SEED)  # where several run the tests, all draw from the same
 
 
 def pytest_report_header() -> str:

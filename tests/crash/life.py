@@ -20,13 +20,13 @@ from dataclasses import replace
 from enum import Enum
 from functools import cache, lru_cache
 from pathlib import Path
-from queue import SimpleQueue
 from random import Random
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from device.inbox import Inbox
 from device.log import Event
 from device.ports import BodyEvent, Delivered, FrameRead, Ms, Post
 from device.settings import Settings
@@ -112,8 +112,7 @@ class Life:
         link = _HeardLink(self, hub, self._post)
         self._body = make(self.clock, card, link, self._post)
         self._body.indicator.heard = self._heard
-        inbox: SimpleQueue[BodyEvent] = SimpleQueue()
-        self.unit = Unit(SETTINGS, self._body.body, _Reader(self._post), inbox, UNIT, Random(0), self._log)
+        self.unit = Unit(SETTINGS, self._body.body, _Reader(self._post), Inbox(), UNIT, Random(0), self._log)
         self._say_chain()
         say(f"boot {self.unit.store.boot}")
         self.unit.start()

@@ -47,6 +47,8 @@ class Known:
         settled: what had its receipt filed.
         held_by: the hubs that hold it whole, and whose receipt was filed.
         purgeable: what may be gone.
+        followed: what may be gone too if the card has the next of its chain, of which nobody has heard: a scan may have
+            ended in a fault and left it.
         purged: what is gone.
         chains: in the order in which they were begun.
         boot: the last start that was ready.
@@ -62,6 +64,7 @@ class Known:
     settled: set[Where] = field(default_factory=set)
     held_by: dict[Where, set[str]] = field(default_factory=dict)
     purgeable: set[Where] = field(default_factory=set)
+    followed: set[Where] = field(default_factory=set)
     purged: set[Where] = field(default_factory=set)
     chains: list[str] = field(default_factory=list)
     boot: int = 0
@@ -101,11 +104,9 @@ class Known:
                 for each in range(1, int(seq) + 1):
                     self.held_by.setdefault((chain, each), set()).add(hub)
             case ["purging"]:
-                self.purgeable |= {
-                    (chain, seq)
-                    for (chain, seq), hubs in self.held_by.items()
-                    if len(hubs) >= HUBS and (chain, seq + 1) in self.hashes
-                }
+                held = {where for where, hubs in self.held_by.items() if len(hubs) >= HUBS}
+                self.purgeable |= {where for where in held if _next(where) in self.hashes}
+                self.followed |= held - self.purgeable
             case "purged", chain, seq:
                 self.purged.add((chain, int(seq)))
             case "kept" | "sent" | "held" as kind, chain, seq, hash_, *more:
@@ -152,6 +153,7 @@ def judge(card: Path, said: Sequence[str]) -> None:
         second = life.sent
     kept = card / "kept"
     found = _whole(kept)
+    before.purgeable |= {where for where in before.followed if _is_followed(where, before, now, found)}
     _judge_what_is_there(before, found, kept)
     _judge_what_is_offered(before, _all_opened(first), found)
     _judge_how_it_goes_on(before, now, _all_opened(second), found, life.repaired)
@@ -168,6 +170,16 @@ def _living(card: Path, known: Known) -> Iterator[Life]:
     finally:
         if life is not None:
             life.unit.close()
+
+
+def _next(where: Where) -> Where:
+    return where[0], where[1] + 1
+
+
+def _is_followed(where: Where, before: Known, now: Known, found: dict[Where, Opened]) -> bool:
+    """Whether the next of its chain is on the card, and was before the one that was kept just now."""
+    after = _next(where)
+    return after in found and after not in now.kept and found[after].envelope.statement.prev == before.hashes.get(where)
 
 
 def _judge_what_is_there(before: Known, found: dict[Where, Opened], kept: Path) -> None:

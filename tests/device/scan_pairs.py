@@ -2,17 +2,22 @@
 
 from collections.abc import Mapping
 
+from device.cause import Cause
 from device.scan import (
     LOOK_MS_MAX,
+    OPEN_MS,
+    PART_MS,
     SEARCH_MS_MAX,
     Event,
     Failed,
     Faulted,
+    Held,
     Idle,
     ImpossibleEventError,
     Keeping,
     Kept,
     Looked,
+    Memory,
     Novelty,
     Pressed,
     Searching,
@@ -21,10 +26,11 @@ from device.scan import (
     Starting,
     State,
     Step,
+    Stuck,
     Woke,
     step,
 )
-from device.signals import Signal
+from device.signals import FaultCode, Signal
 from wire.acta import Acta, Incomplete, Refusal
 from wire.record import Quality
 
@@ -32,8 +38,12 @@ SINCE = 20_000
 """When the button was pressed."""
 
 READ = Quality(step="direct")
+NO_CODE = Quality(cause=Cause.NO_CODE.value)
+BLURRED = Quality(cause=Cause.BLURRED.value, pitch=900)
 SOON = SINCE + 500
+PART_SOON = SINCE + PART_MS
 LATE = SINCE + SEARCH_MS_MAX
+CLOSED = SINCE + OPEN_MS
 TOO_LATE = SINCE + LOOK_MS_MAX
 
 PART, OTHER = ("part 1",), ("another election's",)
@@ -41,39 +51,63 @@ ACTA = Acta("a-profile", "a mesa", (), ())
 INCOMPLETE = Incomplete("a-profile", (1,), 2)
 REFUSAL = Refusal("a-profile", "38 counts", "37 counts")
 
+FIRST = "f" * 64
+"""Identity of the record of an acta's first part."""
+
+PARTS = Memory(parts=PART, first=FIRST, open_until=CLOSED)
+REFUSED = Memory(refused=OTHER)
+UNREAD = Memory(insist_until=TOO_LATE)
+OPEN = Memory(first=FIRST, open_until=CLOSED)
+
 STATES: Mapping[str, State] = {
     "Starting": Starting(),
     "Idle": Idle(),
-    "Idle, with parts": Idle(parts=PART),
-    "Idle, one refused": Idle(refused=OTHER),
+    "Idle, with parts": Idle(PARTS),
+    "Idle, one refused": Idle(REFUSED),
+    "Idle, one unread": Idle(UNREAD),
+    "Idle, an acta open": Idle(OPEN),
     "Searching": Searching(SINCE),
-    "Searching, with parts": Searching(SINCE, parts=PART),
-    "Searching, one refused": Searching(SINCE, refused=OTHER),
+    "Searching, with parts": Searching(SINCE, PARTS),
+    "Searching, one refused": Searching(SINCE, REFUSED),
+    "Searching, one unread": Searching(SINCE, UNREAD),
+    "Searching, an acta open": Searching(SINCE, OPEN),
+    "Searching, held": Searching(SINCE, is_held=True),
     "Keeping": Keeping(Signal.KEPT),
-    "Keeping a part": Keeping(Signal.NEXT_PART, PART),
+    "Keeping a part": Keeping(Signal.NEXT_PART, Memory(parts=PART)),
     "Keeping a doubtful one": Keeping(Signal.KEPT_DOUBTFUL),
+    "Keeping one unread": Keeping(Signal.KEPT_UNREAD),
+    "Keeping the rest": Keeping(Signal.KEPT_PART, OPEN),
+    "Keeping, held": Keeping(Signal.KEPT, is_held=True),
     "Showing": Showing(LATE),
-    "Showing, with parts": Showing(LATE, parts=PART),
-    "Showing, one refused": Showing(LATE, refused=OTHER),
+    "Showing, with parts": Showing(LATE, PARTS),
+    "Showing, one refused": Showing(LATE, REFUSED),
+    "Showing, one unread": Showing(LATE, UNREAD),
+    "Showing, an acta open": Showing(LATE, OPEN),
     "Faulted": Faulted(),
+    "Faulted, an acta open": Faulted(OPEN),
 }
 
 EVENTS: Mapping[str, Event] = {
     "Started": Started(),
     "Pressed": Pressed(SOON),
-    "Looked: nothing in view": Looked(SOON, SINCE),
-    "Looked: nothing in view, search time over": Looked(LATE, SINCE),
+    "Held": Held(),
+    "Stuck": Stuck(),
+    "Looked: nothing in view": Looked(SOON, SINCE, quality=NO_CODE),
+    "Looked: nothing in view, search time over": Looked(LATE, SINCE, quality=NO_CODE),
+    "Looked: a sheet without a code": Looked(PART_SOON, SINCE, quality=NO_CODE, is_paper=True),
+    "Looked: a sheet without a code, search time over": Looked(LATE, SINCE, quality=NO_CODE, is_paper=True),
+    "Looked: a blurred code, search time over": Looked(LATE, SINCE, quality=BLURRED, is_paper=True),
     "Looked: an acta": Looked(SOON, SINCE, PART, READ, ACTA),
     "Looked: a part of one": Looked(SOON, SINCE, PART, READ, INCOMPLETE),
     "Looked: a refused payload": Looked(SOON, SINCE, OTHER, READ, REFUSAL),
     "Looked: for an earlier press": Looked(SOON, SINCE - 9_000, PART, READ, ACTA),
-    "Kept: first of its mesa": Kept(SOON, Novelty.FIRST),
-    "Kept: same acta before": Kept(SOON, Novelty.BEFORE),
-    "Kept: another acta of the mesa before": Kept(SOON, Novelty.DIFFERS),
-    "Failed": Failed(SOON),
-    "Woke: soon": Woke(SOON),
-    "Woke: the verdict's time over": Woke(LATE),
-    "Woke: the look's time over": Woke(TOO_LATE),
+    "Kept: first of its mesa": Kept(SOON, Novelty.FIRST, FIRST),
+    "Kept: same acta before": Kept(SOON, Novelty.BEFORE, FIRST),
+    "Kept: another acta of the mesa before": Kept(SOON, Novelty.DIFFERS, FIRST),
+    "Failed": Failed(SOON, FaultCode.CAMERA),
+    "Woke: soon": Woke(SOON, FaultCode.CAMERA),
+    "Woke: the verdict's time over": Woke(LATE, FaultCode.CAMERA),
+    "Woke: the look's time over": Woke(TOO_LATE, FaultCode.CAMERA),
 }
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from device.log import Event
 from device.room import LOOK_MS, PORTION_BYTES, ROOM_BYTES
-from device.scan import VERDICT_MS
+from device.scan import OPEN_MS, VERDICT_MS
 from device.signals import Signal
 from device.store import ROOM_BYTES_MIN
 from sim.body import SimStorage
@@ -78,9 +78,10 @@ def test_the_sign_comes_again_after_each_verdict_and_goes_when_there_is_room(two
     two.clock.run(2 * LOOK_MS)
     assert two.unit.shown[-1] is Signal.CARD_NEARLY_FULL
     two.scan()
-    two.clock.run(VERDICT_MS + 1_000)
-    assert [signal for signal in two.unit.shown if not signal.on_link_lamp][-2:] == [
+    two.clock.run(VERDICT_MS + OPEN_MS + 1_000)
+    assert [signal for signal in two.unit.shown if not signal.on_link_lamp][-3:] == [
         Signal.KEPT,
+        Signal.REST,
         Signal.CARD_NEARLY_FULL,
     ]
     leave_room(two, 2 * ROOM_BYTES)

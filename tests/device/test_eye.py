@@ -45,6 +45,9 @@ def test_the_certificate_of_a_clean_photograph_is_sane() -> None:
     assert quality.contrast > 70
     assert (quality.glare, quality.erasures, quality.assumed) == (0, 0, 0)
     assert quality.margin > 50
+    assert quality.dpi == pytest.approx(6.5 * 25.4, rel=0.03)
+    assert quality.skew <= 5
+    assert quality.sharpness > 30
 
 
 @pytest.mark.parametrize("fails", ["measure", "why"])
@@ -64,7 +67,7 @@ def test_what_was_read_is_kept_though_the_certificate_fails(fails: str, monkeypa
 def test_the_certificate_tells_of_a_code_that_was_seen_beside_the_one_read_and_not_read() -> None:
     luma = photograph().luma
     reading = replace(Reader().read(luma), unread=1)
-    assert certificate(luma, reading).unread == 1
+    assert certificate(luma, reading)[0].unread == 1
 
 
 def test_the_certificate_of_a_photograph_that_was_read_says_how_blurred_it_is() -> None:
@@ -82,6 +85,11 @@ def test_the_certificate_of_an_unread_photograph_names_its_cause_and_measures_it
     assert blurred.truth is not None
     assert (quality.cause, quality.step) == (Cause.BLURRED.value, "")
     assert quality.blur == pytest.approx(100 * blurred.truth.blur_modules, abs=20)
+
+
+@pytest.mark.parametrize(("rotation_deg", "skew"), [(90, 0), (97, 70), (83, 70), (135, 450)])
+def test_the_certificate_tells_how_far_the_sheet_is_turned_the_nearest_way(rotation_deg: float, skew: int) -> None:
+    assert EYE.see(photograph(rotation_deg=rotation_deg).luma, PRESS).quality.skew == pytest.approx(skew, abs=5)
 
 
 def test_the_certificate_of_an_empty_tray_measures_nothing() -> None:
@@ -120,12 +128,12 @@ def test_a_new_press_begins_without_the_frames_of_the_one_before() -> None:
     assert [each.payloads for each in seen] == [()] * 4
 
 
-SCENES = {
-    Cause.BLURRED: photograph(defocus_px=16),
-    Cause.DARK: photograph(dim_stops=11),
-    Cause.GLARE: photograph(glare=5, glare_mm=30),
-    Cause.CUT_TOP: photograph(cut=0.7, cut_side="left"),
-    Cause.FAR: photograph(dpmm=1.0),
+SCENES: dict[Cause, dict[str, object]] = {
+    Cause.BLURRED: {"defocus_px": 16},
+    Cause.DARK: {"dim_stops": 11},
+    Cause.GLARE: {"glare": 5, "glare_mm": 30},
+    Cause.CUT_TOP: {"cut": 0.7, "cut_side": "left"},
+    Cause.FAR: {"dpmm": 1.0},
 }
 
 
@@ -142,7 +150,7 @@ def verdict_of_one_look(here: World) -> Signal:
 
 @pytest.mark.parametrize("cause", SCENES)
 def test_the_cause_comes_to_the_volunteer_as_its_signal(here: World, cause: Cause) -> None:
-    here.unit.body.camera.lay(SCENES[cause].jpeg())
+    here.unit.body.camera.lay(photograph(**SCENES[cause]).jpeg())
     assert verdict_of_one_look(here) is AGAIN[cause]
 
 

@@ -5,6 +5,7 @@ import hashlib
 from device.signals import Signal
 from tests.device.world import World, acta
 from tests.wire.samples import BR_PARTS
+from wire.fields import NOTHING
 
 PART_1, PART_2 = BR_PARTS
 
@@ -18,7 +19,9 @@ def another_part_1() -> str:
 
 def test_after_the_first_part_the_next_is_asked_for_and_then_all_is_kept(in_brazil: World) -> None:
     assert [in_brazil.scan(PART_1), in_brazil.scan(PART_2)] == [Signal.NEXT_PART, Signal.KEPT]
-    assert [set(record.payloads) for record in in_brazil.records()] == [{PART_1}, {PART_1, PART_2}]
+    one, two = in_brazil.records()
+    assert [set(one.payloads), set(two.payloads)] == [{PART_1}, {PART_1, PART_2}]
+    assert ((one.first, one.part), (two.first, two.part)) == ((NOTHING, 1), (in_brazil.identity(1), 2))
     assert in_brazil.settle()
     assert in_brazil.mesas() == {"1392.9.16"}
 
@@ -78,7 +81,7 @@ def test_the_next_part_is_asked_for_until_somebody_presses(in_brazil: World) -> 
     assert lamps(in_brazil).count(Signal.NEXT_PART) == 1, "it sounds once"
     in_brazil.scan(PART_2)
     in_brazil.clock.run(10_000)
-    assert lamps(in_brazil)[-2:] == [Signal.KEPT, Signal.IDLE]
+    assert lamps(in_brazil)[-3:] == [Signal.KEPT, Signal.REST, Signal.IDLE]
 
 
 def test_the_next_part_is_asked_for_again_after_a_picture_that_could_not_be_read(in_brazil: World) -> None:

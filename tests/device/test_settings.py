@@ -10,6 +10,7 @@ from hub.settings import HubFile
 from tests.house.pages import meanings, settings
 from tests.wire.samples import HUB, OPENERS, OTHER_HUB, STRANGER
 from wire.errors import OurFault
+from wire.note import Verifier
 from wire.record import Mode
 from wire.settings import Broker, Tls
 
@@ -94,6 +95,11 @@ def test_an_unknown_key_is_named_with_the_nearest_known_one(tmp_path: Path, key:
         ("fleet", "0", "$.fleet"),
         ("fleet", "100001", "$.fleet"),
         ("hubs", f'["{HUB.verifier}", "{STRANGER.verifier}"]', "receipts = 1 needs as many hubs of different names"),
+        (
+            "hubs",
+            f'["{HUB.verifier}", "{Verifier("hub-b", HUB.verifier.spki)}"]',
+            "hubs: hub-a and hub-b have the same key: one hub is to be one receipt: give each its own",
+        ),
         ("profile", '"ve-2031"', "there is no profile 've-2031': use one of br-bu-1.5, ve-2024-presidential"),
         ("brokers", "[]", "$.brokers"),
         ("brokers", "[{}]", "$.brokers[0]"),

@@ -7,7 +7,7 @@ import pytest
 
 from device.keeper import PAYLOADS_CHARACTERS_MAX
 from device.log import Event
-from device.scan import SEARCH_MS_MAX, VERDICT_MS
+from device.scan import OPEN_MS, SEARCH_MS_MAX, VERDICT_MS
 from device.signals import Signal
 from sim.body import EXPOSURE_MS
 from tests.device.world import World, acta, leaves, picture, world
@@ -36,6 +36,8 @@ def test_the_first_light_comes_with_the_press_and_the_verdict_with_the_first_loo
     here.clock.run(EXPOSURE_MS)
     assert here.shown[-2:] == [Signal.KEPT, Signal.LINK_SENDING]
     here.clock.run(VERDICT_MS + 100)
+    assert here.shown[-1:] == [Signal.REST]
+    here.clock.run(OPEN_MS)
     assert here.shown[-1:] == [Signal.IDLE]
 
 

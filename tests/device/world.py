@@ -19,9 +19,11 @@ from device.keys import signer_from
 from device.signals import Signal
 from device.store import Kept, Place
 from hub import settings as hub_settings
+from hub.count import Count, count
 from hub.intake import Intake
 from hub.running import opened
 from sim import deployment
+from sim.body import Seen
 from sim.clock import DATE, SteppedClock
 from sim.fleet import SimUnit
 from sim.link import Exchange, Publication
@@ -51,7 +53,8 @@ def picture(*payloads: str) -> bytes:
     codes = []
     for payload in payloads:
         file = BytesIO()
-        segno.make_qr(payload.encode("latin-1"), mode="byte", error="l").save(file, kind="png", scale=4, border=6)
+        symbol = segno.make_qr(payload.encode("latin-1"), mode="byte", error="l", mask=0)  # to choose a mask is slow
+        symbol.save(file, kind="png", scale=4, border=6)
         codes.append(Image.open(file).convert("L"))
     size = (sum(code.width for code in codes) or 64, max((code.height for code in codes), default=64))
     tray, left = Image.new("L", size, 255), 0
@@ -74,7 +77,7 @@ class World:
         hub_log: the hub's log lines.
     """
 
-    def __init__(self, deployed: deployment.Deployment) -> None:
+    def __init__(self, deployed: deployment.Deployment, seen: Seen | None = None) -> None:
         self.clock = SteppedClock()
         self.published: list[Publication] = []
         self.answered: list[Publication] = []
@@ -84,7 +87,7 @@ class World:
         self.settings = settings.read(path)
         self.signer = signer_from(self.settings.key, self.name)
         self.exchange = Exchange(self.clock, self.take)
-        self.unit = SimUnit(path, self.clock, [self.exchange])
+        self.unit = SimUnit(path, self.clock, [self.exchange], seen=seen)
         self._intake: Intake | None = None
 
     @property
@@ -145,17 +148,28 @@ class World:
 
     def opened(self, publication: bytes) -> Record:
         """The record in a publication, verified at every step."""
+        return self._note(publication).statement
+
+    def identity(self, seq: int) -> str:
+        """The identity of a record of the present chain."""
+        return self._note((self.settings.card / "kept" / f"{self.place.chain}-{seq}.envelope").read_bytes()).hash
+
+    def _note(self, publication: bytes) -> note.Note[Record]:
         trusted = {self.name: self.signer.verifier}
         text, sealed = split(publication)
         envelope = note.read(text, Envelope, trusted).statement
         envelope.check(sealed)
         place = (envelope.deployment, envelope.unit, envelope.chain, envelope.seq)
         content = self.intake.keys.opener.open(sealed, context(*place, "record"))
-        return note.read(content, Record, trusted).statement
+        return note.read(content, Record, trusted)
 
     def mesas(self) -> set[str]:
         """The mesas of which the hub holds an acta."""
         return {mesa for mesa, *_ in self.intake.ledger.readings()}
+
+    def counted(self) -> Count:
+        """What the hub counts."""
+        return count(self.intake.ledger, self.settings.profile)
 
     def logged(self, event: Enum) -> list[str]:
         """The unit's log lines of an event."""
@@ -178,10 +192,10 @@ class World:
 
 
 @contextmanager
-def world(folder: Path, profile: str = VE, mode: str = "live") -> Iterator[World]:
-    """A world in a folder of its own."""
+def world(folder: Path, profile: str = VE, mode: str = "live", seen: Seen | None = None) -> Iterator[World]:
+    """A world in a folder of its own; `seen` is what its reader need not read again."""
     deployed = deployment.make(folder / "trial", 1, 1883, profile, mode)
-    with World(deployed).running(hub_settings.read(deployed.hub)) as made:
+    with World(deployed, seen).running(hub_settings.read(deployed.hub)) as made:
         yield made
 
 

@@ -23,9 +23,11 @@ _keep = Keeper.keep
 def _before_keeping(first: Callable[[Keeper, str, Any], object]) -> None:
     """Has something done with the first payload and the first frame that are kept."""
 
-    def keep(keeper: Keeper, payloads: Sequence[str], quality: Any, doubt: str, frames: Sequence[Any]) -> Any:
+    def keep(
+        keeper: Keeper, payloads: Sequence[str], quality: Any, doubt: str, frames: Sequence[Any], *more: Any
+    ) -> Any:
         first(keeper, payloads[0], frames[0].result().frame)
-        return _keep(keeper, payloads, quality, doubt, frames)
+        return _keep(keeper, payloads, quality, doubt, frames, *more)
 
     Keeper.keep = keep  # type: ignore[assignment, method-assign]
 
@@ -90,7 +92,7 @@ def raises_in_unit() -> None:
 def raises_aside() -> None:
     """The thread that seals fails."""
 
-    def fail(keeper: Keeper, frame: Any, bound: bytes) -> Any:
+    def fail(keeper: Keeper, frame: Any, *_bound: Any) -> Any:
         raise ValueError(f"cannot seal {frame.picture!r}")
 
     Keeper._prepare = fail  # type: ignore[assignment, method-assign]

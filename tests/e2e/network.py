@@ -123,15 +123,20 @@ class Network:
 
     Args:
         seed: of what befalls them.
+
+    Attributes:
+        taken: how many datagrams from one place to another it has lost, given, or holds until they are late enough.
     """
 
     def __init__(self, seed: int) -> None:
+        self.taken = 0
         self._chance = random.Random(seed)
         self._places: dict[bytes, Place] = {}
         self._weather: dict[tuple[bytes, bytes], Weather] = {}
         self._late: list[tuple[float, int, Place, bytes]] = []
         self._numbers = itertools.count()
-        self._flows: dict[Flow, int] = {}  # what each has acknowledged of the other direction
+        # What each has acknowledged of the other direction, and up to where it was given itself.
+        self._flows: dict[Flow, tuple[int, int]] = {}
         self._forgotten: set[Flow] = set()
         self._lock = threading.Lock()
         self._ready = selectors.DefaultSelector()
@@ -181,8 +186,10 @@ class Network:
         with self._lock:
             flows = self._between(one, other)
             for flow in flows:
-                expected = self._flows[flow.back]  # a reset counts only at the very byte that its receiver expects next
-                self._give(self._places[flow.target], _end_of(flow, expected))
+                # A reset counts only at the very byte that its receiver expects next: the one it said, or, as it may be
+                # about to say more, the one behind all that it was given.
+                for expected in {self._flows[flow.back][0], self._flows[flow][1]}:
+                    self._give(self._places[flow.target], _end_of(flow, expected))
             for flow in flows:
                 del self._flows[flow]
             return len(flows) // 2
@@ -222,6 +229,7 @@ class Network:
             if datagram[0] >> 4 == 4:  # what IPv6 says to the whole network at a start is for nobody
                 with self._lock:
                     self._send(datagram)
+                    self.taken += datagram[16:20] in self._places
 
     def _send(self, datagram: bytes) -> None:
         source, target = datagram[12:16], datagram[16:20]
@@ -240,14 +248,17 @@ class Network:
         if datagram[9] != socket.IPPROTO_TCP:
             return False
         tcp = datagram[(datagram[0] & 15) * 4 :]
-        from_port, to_port, acknowledged, flags = struct.unpack("!HH4xIxB", tcp[:14])
+        from_port, to_port, seq, acknowledged, header, flags = struct.unpack("!HHIIBB", tcp[:14])
         flow = Flow(datagram[12:16], datagram[16:20], from_port, to_port)
         if flags & SYN:
             self._forgotten.discard(flow)
         if flags & (FIN | RST):
             self._flows.pop(flow, None)
         else:
-            self._flows[flow] = acknowledged
+            end = seq + len(tcp) - (header >> 4) * 4 + bool(flags & SYN)
+            _, before = self._flows.get(flow, (0, end))
+            is_later = (end - before) % 2**32 < 2**31
+            self._flows[flow] = acknowledged, (end if is_later else before) % 2**32
         return flow in self._forgotten
 
     def _give(self, place: Place, datagram: bytes) -> None:

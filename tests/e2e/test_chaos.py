@@ -14,7 +14,7 @@ import pytest
 from sim.broker import Broker
 from tests.e2e.conftest import MakeWorld
 from tests.e2e.network import CALM, CUT, Network, Weather
-from tests.e2e.world import Program, Site, World, wait_until
+from tests.e2e.world import SECONDS_MAX, Program, Site, World, wait_until
 
 pytestmark = pytest.mark.e2e
 
@@ -137,7 +137,7 @@ def custody_after_chaos(
             site.hub.start()
         for name in world.units:
             world.power_on(pile, name)
-    seconds = 600 if healing else 60
+    seconds = 600 if healing else SECONDS_MAX
     for name in world.units:
         wait_until(lambda name=name: world.is_done(name), f"{name} keeps every sheet", seconds)  # type: ignore[misc]
         wait_until(lambda name=name: world.is_settled(name), f"{name} is receipted", seconds)  # type: ignore[misc]

@@ -9,7 +9,7 @@ import pytest
 
 from tests.e2e.conftest import SHEETS, MakeWorld
 from tests.e2e.network import CALM, CUT, Network, Place, Weather
-from tests.e2e.world import World, wait_until
+from tests.e2e.world import SECONDS_MAX, World, wait_until
 
 pytestmark = pytest.mark.e2e
 
@@ -33,7 +33,7 @@ def ends(world: World, name: str = "") -> tuple[Place, Place]:
     return world.places[name or world.name], world.places["broker"]
 
 
-def assert_settles(world: World, sheets: Path, seconds: float = 60) -> None:
+def assert_settles(world: World, sheets: Path, seconds: float = SECONDS_MAX) -> None:
     """All sheets are kept and receipted, and hubs hold just what cards hold."""
     for name in world.units:
         wait_until(lambda name=name: world.kept(name) >= SHEETS, f"{name} keeps every sheet", seconds)  # type: ignore[misc]

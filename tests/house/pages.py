@@ -10,9 +10,23 @@ from typing import Annotated, Any
 import msgspec
 
 from device.log import Event as UnitEvent
-from device.scan import LOOK_MS_MAX, SEARCH_MS_MAX, VERDICT_MS, Keep, Keeping, Look, Order, Show, State
+from device.scan import (
+    INSIST_MS,
+    LOOK_MS_MAX,
+    OPEN_MS,
+    PART_MS,
+    SEARCH_MS_MAX,
+    VERDICT_MS,
+    Keep,
+    Keeping,
+    Look,
+    Memory,
+    Order,
+    Show,
+    State,
+)
 from device.settings import UnitFile
-from device.signals import Lamp, Rhythm, Signal
+from device.signals import LONG, SHORT, FaultCode, Lamp, Owner, Rhythm, Signal, Tone
 from hub.log import Event as HubEvent
 from hub.settings import HubFile
 from tests.device.scan_pairs import EVENTS, STATES, outcome
@@ -43,7 +57,9 @@ def states() -> str:
         "States of the scan",
         "What one press sets in motion (`device/scan.py`): each row is what `step` answered when it was asked. After "
         f"a press, looks are repeated for {SEARCH_MS_MAX} ms; a camera that has not answered {LOOK_MS_MAX} ms after it "
-        f"is a fault; a verdict is shown for {VERDICT_MS} ms, and a new press never waits for it.",
+        f"is a fault; a verdict is shown for {VERDICT_MS} ms, and a new press never waits for it. For {OPEN_MS} ms "
+        f"after it the acta is open: a sheet without a QR code is its next part, kept {PART_MS} ms after the press. A "
+        f"press within {INSIST_MS} ms of *again* insists: what cannot be read is kept as a picture.",
         "",
         "```mermaid",
         "stateDiagram-v2",
@@ -68,23 +84,61 @@ def states() -> str:
 
 
 def signals() -> str:
-    """docs/signals.md: every signal with its pattern."""
-    lamps = [lamp for lamp in Lamp if lamp is not Lamp.PAPER]
-    rows = []
+    """docs/signals.md: every signal with its pattern, and every fault with its code."""
+    rows: dict[Owner, list[list[str]]] = {owner: [] for owner in Owner}
     for signal in Signal:
-        of_lamp = dict(signal.value.lamps)
-        shown = [_rhythm(of_lamp[lamp]) if lamp in of_lamp else "" for lamp in (*lamps, Lamp.PAPER)]
-        tones = ", ".join(tone.value for tone in signal.value.tones)
-        rows.append((_plain(signal), signal.value.meaning, *shown, tones))
-    heads = ("signal", "meaning", *(lamp.value for lamp in (*lamps, Lamp.PAPER)), "buzzer")
+        pattern = signal.value
+        of_lamp = {lamp: _rhythm(rhythm) for lamp, rhythm in pattern.lamps}
+        if signal in (Signal.FAULT, Signal.TROUBLE):
+            of_lamp[Lamp.AGAIN] = "its code"
+        tones = ", ".join(tone.value.word for tone in pattern.tones) or "no sound"
+        again = f"; again every {pattern.again_ms // 60_000} min" if pattern.again_ms else ""
+        lasts = f"{pattern.lasts_ms / 1000:g} s" if pattern.lasts_ms else ""
+        lamps = [of_lamp.get(lamp, "") for lamp in Lamp]
+        rows[pattern.owner].append([_plain(signal), pattern.meaning, *lamps, tones + again, lasts])
+    heads = ("signal", "meaning", *(lamp.value for lamp in Lamp), "buzzer", "lasts")
+    what = (
+        "Everything that a unit says (`device/signals.py`). READY, KEPT, AGAIN and LINK stand as they lie on the unit, "
+        "left to right; PAPER lights the sheet. Each table below is what one owner says, one signal at a time. "
+        "An empty place is a lamp that the signal does not want: it goes on with what a later table says, or is dark. "
+        "A lamp that two want is the earlier table's (`device/lamps.py`), until that has lasted or something else is "
+        "said. No lamp lights up more often than 2.8 times a second, whoever has it.\n\n"
+        "One tune sounds and one may wait; a press cuts both, and a verdict cuts whatever else sounds. In quiet mode "
+        "there are none, and the lamps say the same."
+    )
+    text = [what]
+    for owner, whose in _OWNERS.items():
+        text += ["", f"## {whose}", "", *_table(heads, rows[owner])]
+    codes = [(str(code.value.number), code.value.meaning, code.value.remedy, _plain(code.signal)) for code in FaultCode]
     return _page(
         "Signals",
-        "Everything that a unit says (`device/signals.py`). The lamps stand as they lie on the unit, left to right; "
-        "PAPER lights the sheet. An empty place is a lamp that is off; the LINK lamp goes on with what it shows while "
-        "the others change, and the other way round.",
+        *text,
         "",
-        *_table(heads, rows),
+        "## Codes of faults",
+        "",
+        f"AGAIN reads a code out, and LINK how many wait: tens long ({LONG[0] / 1000:g} s), units short "
+        f"({SHORT[0] / 1000:g} s); 99 is that many or more. The log has the words.",
+        "",
+        *_table(("code", "what is wrong", "what to do", "shown as"), codes),
+        "",
+        "## Tones",
+        "",
+        *_table(
+            ("tone", "hertz", "sounds", "then silent"),
+            [(n.word, str(n.hertz), f"{n.ms} ms", f"{n.gap_ms} ms") for n in (tone.value for tone in Tone)],
+        ),
     )
+
+
+_OWNERS = {
+    Owner.FAULT: "Faults, and the end",
+    Owner.POWER: "Power",
+    Owner.VERDICT: "Verdicts: what a press came to",
+    Owner.BUTTON: "What a held button will do or has done",
+    Owner.TROUBLE: "Troubles: faults that the unit goes on with",
+    Owner.PROMPT: "What the unit waits for",
+    Owner.LINK: "Link and stick",
+}
 
 
 def log() -> str:
@@ -158,11 +212,15 @@ def _grouped(pairs: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
 
 def _state(state: State) -> str:
     """A state in words, as the pairs name them."""
+    held = ", held" if getattr(state, "is_held", False) else ""
     if isinstance(state, Keeping):
-        return next(name for name, each in STATES.items() if each == state)
-    parts = ", with parts" if getattr(state, "parts", ()) else ""
-    refused = ", one refused" if getattr(state, "refused", ()) else ""
-    return f"{type(state).__name__}{parts}{refused}"
+        which = (name for name, each in STATES.items() if isinstance(each, Keeping) and each.signal is state.signal)
+        return next(which) + held
+    memory = getattr(state, "memory", Memory())
+    at_hand = ", with parts" if memory.parts else ", an acta open" if memory.first else ""
+    refused = ", one refused" if memory.refused else ""
+    unread = ", one unread" if memory.insist_until else ""
+    return f"{type(state).__name__}{at_hand}{refused}{unread}{held}"
 
 
 def _order(order: Order) -> str:
@@ -171,8 +229,8 @@ def _order(order: Order) -> str:
             return f"show {_plain(signal)}"
         case Look():
             return "look"
-        case Keep(doubt=doubt):
-            return "keep, with the doubt" if doubt else "keep"
+        case Keep(doubt=doubt, first=first):
+            return "keep" + (", with the doubt" if doubt else "") + (", as a further part" if first else "")
 
 
 def _plain(member: Enum) -> str:
@@ -180,10 +238,18 @@ def _plain(member: Enum) -> str:
 
 
 def _rhythm(rhythm: Rhythm) -> str:
-    times = f", {rhythm.times} times" if rhythm.times > 1 else ""
-    if rhythm.off_ms == 0:
-        return f"{rhythm.on_ms / 1000:g} s" if rhythm.times else "steady"
-    return f"{rhythm.on_ms / 1000:g} s on, {rhythm.off_ms / 1000:g} s off{times}"
+    after = f"after {rhythm.after_ms / 1000:g} s " if rhythm.after_ms else ""
+    if not rhythm.steps:
+        return "off"
+    if len(rhythm.steps) == 1:
+        return after + (f"{rhythm.steps[0] / 1000:g} s" if rhythm.times else "steady")
+    turns: list[tuple[str, int]] = []
+    for on, off in zip(rhythm.steps[::2], rhythm.steps[1::2], strict=True):
+        turn = f"{on / 1000:g} s on, {off / 1000:g} s off"
+        times = turns.pop()[1] if turns and turns[-1][0] == turn else 0
+        turns.append((turn, times + 1))
+    text = "; ".join(f"{times} times {turn}" if times > 1 else turn for turn, times in turns)
+    return after + text + (f", {rhythm.times} times" if rhythm.times > 1 else ", once" if rhythm.times else "")
 
 
 def _kind(hint: Any) -> str:

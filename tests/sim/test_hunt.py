@@ -10,7 +10,7 @@ import pytest
 
 import device.room
 import sim.hunt
-from device.keeper import Keeper
+from device.keeper import Keeper, Placed
 from device.store import Store
 from hub.ledger import Ledger
 from sim.__main__ import main
@@ -52,7 +52,12 @@ def test_a_night_that_fails_says_what_broke_and_how_to_see_it_again(
 
 def break_keeping(monkeypatch: pytest.MonkeyPatch) -> None:
     """A unit that says kept, and has not kept."""
-    monkeypatch.setattr(Keeper, "keep", lambda self, *_: self.store.place())
+
+    def keep(self: Keeper, *_: object) -> Placed:
+        place = self.store.place()
+        return Placed(place.chain, place.seq, place.prev, place.prev)
+
+    monkeypatch.setattr(Keeper, "keep", keep)
 
 
 def break_commits(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,7 +88,7 @@ def break_purging(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def break_settling(monkeypatch: pytest.MonkeyPatch) -> None:
     """A card that forgets the receipts that it has filed."""
-    monkeypatch.setattr(Store, "_file", lambda *_: None)
+    monkeypatch.setattr(Store, "_file", lambda *_: False)
     monkeypatch.setattr(sim.hunt, "QUIET_HOURS_MAX", 1)
 
 
