@@ -7,8 +7,8 @@ import pytest
 
 from device import hold
 from device.log import Event
-from device.ports import ButtonHeld
-from device.scan import LOOK_MS_MAX, OPEN_MS, SEARCH_MS_MAX
+from device.ports import ButtonHeld, ButtonReleased
+from device.scan import LOOK_MS_MAX, OPEN_MS, SEARCH_MS_MAX, VERDICT_MS
 from device.signals import FaultCode, Signal
 from sim.body import SimIndicator
 from tests.device.world import BR, World, acta, picture, world
@@ -167,6 +167,26 @@ def test_the_last_capture_of_a_unit_that_goes_off_is_kept_before(here: World) ->
     assert here.shown.index(Signal.KEPT) < here.shown.index(Signal.OFF)
 
 
+def test_dark_says_that_nothing_is_written_and_waits_for_no_link(here: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[Signal] = []
+    link = here.unit.body.body.link
+    monkeypatch.setattr(link, "close", lambda: shown.extend(here.shown))
+    go_off(here)
+    assert shown[-1] is Signal.OFF
+
+
+def test_a_release_that_nobody_had_time_to_hear_makes_no_hold_of_a_press(here: World) -> None:
+    here.unit.body.hold()
+    here.clock.run(0)
+    inbox = here.unit.unit._inbox
+    inbox.put(ButtonReleased())
+    here.clock.run(OFF)
+    here.unit.unit.handle(inbox.get(0))
+    here.clock.run(OFF)
+    assert {Signal.HELD_COUNT, Signal.GOING_OFF}.isdisjoint(here.shown)
+    assert indicator(here).counted == []
+
+
 def test_a_press_while_the_tones_fall_keeps_it_on_and_is_no_capture(here: World) -> None:
     hold_it(here, OFF)
     here.clock.run(1_000)
@@ -177,6 +197,21 @@ def test_a_press_while_the_tones_fall_keeps_it_on_and_is_no_capture(here: World)
     assert here.shown.count(Signal.SEARCHING) == searched
     assert here.unit.is_on
     assert here.scan(acta()) is Signal.KEPT
+
+
+def lamps(here: World) -> list[Signal]:
+    return [signal for signal in here.shown if not signal.on_link_lamp]
+
+
+@pytest.fixture
+def in_training(here: World) -> World:
+    here.unit.cut_power()
+    here.unit.power_on()
+    here.unit.body.post(ButtonHeld())
+    here.clock.run(COUNT)
+    here.unit.body.release()
+    here.clock.run(1_000)
+    return here
 
 
 def test_held_at_power_on_all_that_is_kept_is_training_and_never_counts(here: World) -> None:
@@ -198,6 +233,28 @@ def test_held_at_power_on_all_that_is_kept_is_training_and_never_counts(here: Wo
     here.power_on()
     assert here.scan(acta(3)) is Signal.KEPT
     assert here.records()[-1].mode is Mode.LIVE, "a new start is no training any more"
+
+
+def test_training_is_shown_between_any_two_scans_however_fast_they_follow(in_training: World) -> None:
+    for mesa in (1, 2, 3):
+        in_training.scan(acta(mesa))
+        in_training.clock.run(VERDICT_MS + 500)
+        assert lamps(in_training)[-1] is Signal.TRAINING
+
+
+@pytest.mark.parametrize("ms", [200, COUNT, OFF])
+def test_a_button_held_while_the_firmware_alone_begins_anew_is_a_press_and_no_training(here: World, ms: int) -> None:
+    here.unit.cut_power()
+    here.unit.power_on()
+    here.unit.body.camera.lay(picture(acta()))
+    here.unit.body.post(ButtonHeld(at_power_on=False))
+    here.clock.run(ms)
+    here.unit.body.release()
+    here.clock.run(200)
+    assert Signal.TRAINING not in here.shown
+    here.clock.run(LOOK_MS_MAX)
+    assert [record.mode for record in here.records()] == [Mode.LIVE]
+    assert here.unit.is_on is (ms != OFF)
 
 
 def test_a_button_that_is_stuck_at_power_on_leaves_the_unit_live(here: World) -> None:

@@ -195,6 +195,25 @@ def test_a_place_with_only_answers_in_it_is_given_to_whoever_needs_one(
     assert {file.parent.name for file in carried(near)} == {name}
 
 
+def test_a_place_with_only_answers_in_it_that_fills_again_on_the_same_visit_is_not_given_away(
+    here: Field, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    far, near = here.units
+    monkeypatch.setattr(device.corner, "UNITS_MAX", 1)
+    handed_over(here)
+    to_hub, new = here.stick("to-hub"), here.stick("new")
+    here.visit(near, to_hub)
+    here.imported(to_hub)
+    here.visit(near, to_hub)
+    assert [file.suffix for file in carried(near)] == [".receipt"]
+    here.scan(far, 3)
+    here.visit(far, new)
+    another(own(new, far), new)
+    here.visit(near, new)
+    assert {file.parent.name for file in carried(near)} == {far.name}
+    assert ".envelope" in {file.suffix for file in carried(near)}, "it waits for a hub"
+
+
 def test_of_places_with_only_answers_in_them_the_one_with_the_oldest_goes_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from device.health import BEAT_MS, BEAT_MS_MIN, READS_MIN, Reads, Trouble, ailing
+from device.health import BEAT_MS, BEAT_MS_MIN, EMPTY_MS, READS_MIN, Reads, Trouble, ailing
 from device.log import Event
 from device.ports import Measured, PartMissing, Vitals
 from device.signals import FaultCode, Signal
@@ -122,9 +122,33 @@ def test_whatever_ails_a_unit_what_is_pressed_is_kept(here: World) -> None:
 def test_an_empty_battery_ends_the_run_in_order(here: World) -> None:
     assert here.scan(acta()) is Signal.KEPT
     measure(here, WELL)
-    assert not here.unit.unit.is_off
     measure(here, replace(WELL, battery=3))
-    assert here.unit.unit.is_off
+    here.clock.run(EMPTY_MS - 1_000)
+    assert here.unit.is_on
+    here.clock.run(2_000)
+    assert not here.unit.is_on
+    assert here.shown[-1] is Signal.OFF
+
+
+def test_a_gauge_that_says_once_that_the_battery_is_empty_switches_nothing_off(here: World) -> None:
+    for _ in range(10):
+        measure(here, WELL)
+        here.clock.run(EMPTY_MS)
+        measure(here, replace(WELL, battery=0))
+        here.clock.run(10_000)
+    measure(here, WELL)
+    here.clock.run(2 * EMPTY_MS)
+    assert here.unit.is_on
+
+
+def test_an_empty_battery_lets_the_last_scan_end(here: World) -> None:
+    measure(here, WELL)
+    measure(here, replace(WELL, battery=3))
+    here.clock.run(EMPTY_MS - 200)
+    assert here.scan(acta()) is Signal.KEPT
+    here.clock.run(1_000)
+    assert not here.unit.is_on
+    assert len(here.records()) == 1
 
 
 @pytest.mark.parametrize("charge", [0, 4])
@@ -132,13 +156,16 @@ def test_a_gauge_that_never_told_of_any_charge_stops_nobody(here: World, charge:
     for _ in range(3):
         measure(here, replace(WELL, battery=charge))
         measure(here, replace(WELL, battery=charge, celsius=50))
-    assert not here.unit.unit.is_off
+        here.clock.run(2 * EMPTY_MS)
+    assert here.unit.is_on
 
 
 def test_power_that_comes_in_keeps_a_unit_with_an_empty_battery_on(here: World) -> None:
     measure(here, WELL)
+    measure(here, replace(WELL, battery=2))
     measure(here, replace(WELL, battery=2, on_battery=False))
-    assert not here.unit.unit.is_off
+    here.clock.run(2 * EMPTY_MS)
+    assert here.unit.is_on
 
 
 def test_a_part_that_is_missing_is_told_in_the_log_and_by_its_code_if_it_has_one(here: World) -> None:

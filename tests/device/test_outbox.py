@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from device.outbox import CUSTODY_WINDOW, OFFER_MS_MAX, OFFER_MS_MIN, REFUSED_MS, SILENT_MS, Chunk, Outbox
+from device.outbox import CUSTODY_WINDOW, OFFER_MS_MAX, OFFER_MS_MIN, REFUSED_MS, REMEMBERED_MAX, SILENT_MS, Chunk, Outbox
 from device.store import Kept, Store
 from tests.device.cards import envelopes, keep, keep_many, opened, receipt
 from wire.envelope import CHUNK_BYTES
@@ -209,3 +209,14 @@ def test_a_chunk_that_two_hubs_ask_for_is_sent_once(store: Store, outbox: Outbox
     for hub in ("hub-a", "hub-b"):
         outbox.asked(hub, CHAIN, (missing_of(store, chain, 1),), 0)
     assert len(offer(outbox, 0)) == 1
+
+
+def test_a_hub_that_asks_for_pictures_without_end_fills_no_memory(store: Store, outbox: Outbox) -> None:
+    chain = keep_many(store, 1)
+    own = missing_of(store, chain, 1)
+    for number in range(3 * REMEMBERED_MAX):
+        outbox.asked("hub-a", CHAIN, (Missing((0,), f"{number:064x}"),), 0)
+        offer(outbox, 0)
+    assert len(outbox._put_off) <= REMEMBERED_MAX
+    outbox.asked("hub-a", CHAIN, (own,), 0)
+    assert [each.sha256 for each in offer(outbox, 0) if isinstance(each, Chunk)] == [own.sha256]

@@ -8,7 +8,6 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from device.log import Event
 from device.signals import Signal
-from hub.intake import Answers
 from tests.device.world import World, acta
 from wire import note
 from wire.note import KeySigner
@@ -144,10 +143,10 @@ def test_a_true_receipt_on_any_topic_of_the_unit_counts(here: World) -> None:
 def test_a_chunk_that_a_hub_refuses_is_told_as_one_and_sent_when_the_hub_asks_again(here: World) -> None:
     free = here.intake.free
 
-    def fill_up(batch: Sequence[tuple[str, bytes]]) -> Answers:
+    def fill_up(batch: Sequence[tuple[str, bytes]]) -> Sequence[tuple[str, bytes]]:
         if any("/chunk/" in topic for topic, _ in batch):
             here.intake.free = lambda: 0
-        return here.take(list(batch))
+        return here.take(batch)
 
     here.exchange.hub = fill_up
     here.scan(acta())

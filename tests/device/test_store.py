@@ -232,6 +232,19 @@ def test_an_older_receipt_takes_nothing_back(tmp_path: Path) -> None:
         assert (store.waiting_count(1), store.last_receipt()) == (0, young.hash)
 
 
+def test_a_receipt_that_is_dated_far_ahead_is_not_for_ever_the_last_one_held(tmp_path: Path) -> None:
+    with opened(tmp_path) as store:
+        chain = keep(store).chain
+        hash_ = envelopes(tmp_path)[chain, 1].hash
+        ahead = receipt(chain, 1, hash_, at=INTEGER_MAX)
+        true = receipt(chain, 1, hash_, hub=OTHER_HUB, at=9)
+        assert store.settle(ahead)
+        assert store.settle(true)
+        assert store.last_receipt() == true.hash
+        assert store.settle(receipt(chain, 1, hash_, hub=OTHER_HUB, at=3))
+        assert store.last_receipt() == true.hash, "an older one of the same hub is not held"
+
+
 def test_pictures_are_receipted_no_further_than_their_records(tmp_path: Path) -> None:
     with opened(tmp_path) as store:
         chain = keep_many(store, 2)
