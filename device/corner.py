@@ -90,16 +90,19 @@ class Corner:
                 root = open_.enter_context(open_.enter_context(Folder.at(stick)).made(ROOT))
                 ours = open_.enter_context(root.made(self.deployment))
                 units, spare = self._units(corner, ours)
+                before = set(corner.names())
                 for unit in units:
                     try:
                         with corner.made(unit) as here, ours.made(unit) as there:
                             moved += self._exchange(unit, here, there, self._room(corner))
+                            if unit in spare and _files(here):
+                                spare.remove(unit)  # something of it waits for a hub again
                     except OSError as error:  # what is wrong with one unit's files is nothing to the others
                         trouble = f"{unit}: {error.strerror or error}"
                     corner.forget(unit)
                     ours.forget(unit)
-                    if spare and len(list(corner.names())) > UNITS_MAX:
-                        _empty(corner, spare.pop(0))
+                    if unit not in before and len(list(corner.names())) > UNITS_MAX:
+                        _empty(corner, spare.pop(0) if spare else unit)
         except OSError as error:
             trouble = f"{error.strerror or error}"
         return moved, trouble and f"{trouble}: not all could be carried for others: it is tried on each stick"

@@ -25,6 +25,9 @@ BATTERY_LOW_PERCENT = 15
 BATTERY_EMPTY_PERCENT = 4
 """Below that gauges guess, and a Pi browns out rather than stopping: a quarter of an hour is left to stop in order."""
 
+EMPTY_MS = 30_000
+"""A battery is empty when its gauge has said so for so long, three looks: once may be a sag, or noise on its wires."""
+
 BATTERY_MARGIN_PERCENT = 5
 """How much more must be measured until a trouble is over: a load that comes and goes moves a gauge by 2 or 3."""
 
@@ -156,7 +159,6 @@ class Health:
 
     Attributes:
         troubles: what ails it.
-        is_empty: whether the battery was used up since the start.
     """
 
     def __init__(self, settings: Settings, store: Store, storage: Storage, clock: Clock, show: Show, log: Log) -> None:
@@ -171,8 +173,8 @@ class Health:
         self._had_charge = False
         self._beat_at: Ms = BEAT_MS
         self._beaten_at: Ms = 0
+        self._empty_at: Ms | None = None
         self.troubles: list[Trouble] = []
-        self.is_empty = False
 
     def measured(self, vitals: Vitals) -> None:
         """Takes what the body has measured."""
@@ -180,8 +182,15 @@ class Health:
         self._look()
         is_empty = Trouble.BATTERY_EMPTY in self.troubles
         # A gauge that never told of any charge is broken, or its battery is charged: the unit goes on while it can.
-        self.is_empty = is_empty and self._had_charge
+        if not (is_empty and self._had_charge):
+            self._empty_at = None
+        elif self._empty_at is None:
+            self._empty_at = self._clock.ms() + EMPTY_MS
         self._had_charge = self._had_charge or (vitals.battery is not None and not is_empty)
+
+    def is_empty(self, now: Ms) -> bool:
+        """Whether the battery is used up."""
+        return self._empty_at is not None and now >= self._empty_at
 
     def scanned(self, was_read: bool) -> None:
         """Takes how a scan ended."""

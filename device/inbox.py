@@ -45,6 +45,11 @@ class Inbox:
             self._changed.notify_all()
             return event
 
+    @property
+    def is_urgent(self) -> bool:
+        """Whether anything waits that is not the link's."""
+        return bool(self._others)
+
     def close(self) -> None:
         """Nobody takes any more: nobody waits for room."""
         with self._changed:

@@ -26,7 +26,8 @@ REFUSED_MS = 600_000
 SILENT_MS = 180_000
 """A hub that speaks after such a silence is back: what its receipt does not cover is offered at once."""
 
-_REMEMBERED_MAX = 4096
+REMEMBERED_MAX = 4096
+"""So many things are remembered of each kind: what is forgotten is offered once more than need be."""
 
 
 @dataclass(slots=True)
@@ -100,7 +101,7 @@ class Outbox:
                     if self._is_due(f"{picture.sha256}/{number}", now):
                         content = self.store.read_chunk(picture.sha256, number)
                         if not content:  # a card that cannot read it may take long to say so, and a press would wait
-                            self._put_off["", picture.sha256] = now + REFUSED_MS
+                            self._put_by("", picture.sha256, now)
                             break
                         room, chunks = room - 1, chunks - 1
                         yield Chunk(picture.sha256, number, content)
@@ -109,21 +110,25 @@ class Outbox:
         """Something was published; it is due again when no receipt has come by then (full jitter on top)."""
         key = what.publication if isinstance(what, Kept) else f"{what.sha256}/{what.number}"
         times = self._tries[key].times + 1 if key in self._tries else 1
-        if len(self._tries) > _REMEMBERED_MAX:
+        if len(self._tries) > REMEMBERED_MAX:
             self._tries = {key: each for key, each in self._tries.items() if each.due > now}
         wait = min(OFFER_MS_MAX, OFFER_MS_MIN << min(times - 1, 10))
         self._tries[key] = _Try(now + wait + self.chance.randrange(wait), times)
 
     def refused(self, hub: str, kept: Kept, now: Ms) -> None:
         """A hub refuses a record: it gets the others for a while; other hubs are offered it as before."""
-        if len(self._put_off) > _REMEMBERED_MAX:
-            self._put_off = {key: until for key, until in self._put_off.items() if until > now}
-        self._put_off[hub, kept.publication] = now + REFUSED_MS
+        self._put_by(hub, kept.publication, now)
 
     def damaged(self, kept: Kept, now: Ms) -> None:
         """A record cannot be read from the card: all others go on."""
         for hub in self.hubs:
-            self._put_off[hub, kept.publication] = now + REFUSED_MS
+            self._put_by(hub, kept.publication, now)
+
+    def _put_by(self, hub: str, what: str, now: Ms) -> None:
+        self._put_off.pop((hub, what), None)
+        if len(self._put_off) >= REMEMBERED_MAX:
+            del self._put_off[next(iter(self._put_off))]  # the oldest: it is over first
+        self._put_off[hub, what] = now + REFUSED_MS
 
     def heard(self, hub: str, now: Ms) -> None:
         """A hub spoke on this connection."""

@@ -51,7 +51,12 @@ class ButtonHeld:
     """The button is down as the body is made: told once, in place of its press; its release follows like any other's.
 
     So somebody holds it while the power comes on, or it is stuck.
+
+    Attributes:
+        at_power_on: whether the power has just come on; else the firmware alone began anew, over a press like any other.
     """
+
+    at_power_on: bool = True
 
 
 @dataclass(frozen=True, slots=True)

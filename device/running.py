@@ -52,12 +52,6 @@ def run(settings: Settings, make_body: MakeBody, alive: Callable[[], None] = lam
     never_dump()
     inbox = Inbox()
     reader = ReaderApart(inbox.put, partial(open_eye, settings.profile))
-    body = make_body(settings, inbox.put)
-
-    def log(event: Enum, **facts: str | float) -> None:
-        print(line(event, body.clock.seconds(), facts), file=sys.stderr, flush=True)  # noqa: T201
-
-    tell_where(lambda where: log(Event.CRASHED, where=where))
     stop = threading.Event()
 
     def told(_number: int, _frame: FrameType | None) -> None:
@@ -70,6 +64,16 @@ def run(settings: Settings, make_body: MakeBody, alive: Callable[[], None] = lam
         alive()
         return stop.is_set()
 
+    try:
+        body = make_body(settings, inbox.put)
+    except CardError:
+        _leave_shown(stopped, stop)
+        raise
+
+    def log(event: Enum, **facts: str | float) -> None:
+        print(line(event, body.clock.seconds(), facts), file=sys.stderr, flush=True)  # noqa: T201
+
+    tell_where(lambda where: log(Event.CRASHED, where=where))
     with alone_on(body.storage.folder):
         try:
             signer = _signer(settings, body)

@@ -457,7 +457,7 @@ class Store:
         return int(self._envelopes.select().count())
 
     def last_receipt(self) -> str:
-        """The hash of the youngest receipt held, `NOTHING` before the first."""
+        """The hash of the receipt filed last, after a start of the youngest one held; `NOTHING` before the first."""
         self._on_thread()
         return self._last_receipt
 
@@ -594,7 +594,6 @@ class Store:
                 self._leave_chain(statement)
             return False
         self.gains += self._file(receipt, chain_id, seq)
-        self._last_receipt = self._youngest_receipt()
         return True
 
     def _leave_chain(self, statement: Receipt) -> None:
@@ -642,6 +641,8 @@ class Store:
                 envelope_id = self._envelope_id(chain_id, extra.seq, extra.hash)
                 if envelope_id is not None:
                     self._extras.insert(hub=hub, envelope_id=envelope_id).on_conflict_ignore().execute()
+        # As it came, and not as it is dated: who dates one far ahead would else be the last for ever.
+        self._last_receipt = receipt.hash
         before = (filed["seq"], filed["whole"], lacked) if filed else (0, 0, lacked)
         return (seq, whole, missing) != before or extras.count() != named
 

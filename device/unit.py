@@ -194,10 +194,10 @@ class Unit:
     def close(self) -> None:
         """Ends in order; nothing is lost if it never gets to."""
         self._inbox.close()
-        self._body.link.close()
         self.store.close()
         if self.is_off:
             self._body.indicator.show(Signal.OFF)  # only now: dark says that nothing is written any more
+        self._body.link.close()  # a link that is being made lets nobody close it for seconds
         self._reader.close()
         self._log(Event.STOPPED, unit=self._settings.unit)
 
@@ -208,8 +208,8 @@ class Unit:
                 self._button(hold.WentDown(self._now()))
             case ButtonReleased():
                 self._button(hold.CameUp(self._now()))
-            case ButtonHeld():
-                self._button(hold.WentDown(self._now(), at_power_on=True))
+            case ButtonHeld(at_power_on):
+                self._button(hold.WentDown(self._now(), at_power_on))
             case FrameTaken(frame):
                 if self._looks:  # else it is the answer to a look that was given up
                     press = self._looks.popleft()
@@ -241,7 +241,6 @@ class Unit:
                 self._with_card(lambda: self._custody.show(self._sticks.signal))
             case Measured(vitals):
                 self._health.measured(vitals)
-                self.is_off = self.is_off or self._health.is_empty
             case PartMissing(why, code):
                 self._log(Event.PART_MISSING, why=why)
                 if code is not None:
@@ -250,7 +249,8 @@ class Unit:
     def wake(self) -> None:
         """Lets time pass: tiers of a hold are reached, verdicts end, connections and offers come due."""
         now = self._now()
-        self._button(hold.Woke(now))
+        if not self._inbox.is_urgent:  # else the release of what seems held may wait in it
+            self._button(hold.Woke(now))
         self._scan(Woke(now, self._waited_for))
         self._with_card(self._custody.wake)
         self._with_card(lambda: self._beat(now))
@@ -258,6 +258,8 @@ class Unit:
             self._with_card(lambda: self._make_room(now))
         if self._sticks.wake(now):
             self._with_card(lambda: self._custody.show(self._sticks.signal))
+        if self._health.is_empty(now) and not isinstance(self._state, Searching):
+            self.is_off = True
 
     def _with_card(self, act: Callable[[], object]) -> None:
         """Does something that is not the scan's. If the card refuses, that is told and shown; all else goes on.
@@ -354,8 +356,9 @@ class Unit:
                     self._with_card(self._custody.kept)
 
     def _show(self, said: Signal | FaultCode) -> None:
-        """Shows what the scan has to say."""
-        self._body.indicator.show(self._ready if said is Signal.IDLE else said)
+        """Shows what the scan has to say; in training that nothing counts, whatever else it waits for."""
+        is_ready = said is Signal.IDLE or (said is Signal.REST and self._keeper.mode is Mode.TRAINING)
+        self._body.indicator.show(self._ready if is_ready else said)
 
     @property
     def _ready(self) -> Signal:

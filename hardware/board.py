@@ -8,14 +8,17 @@ from threading import Event
 from device.mqtt import MqttLink
 from device.ports import Body, Post
 from device.settings import Settings
+from device.signals import FaultCode
+from device.store import CardError
 from hardware.calibration import FILE
 from hardware.camera import PiCamera, open_camera
-from hardware.clock import SystemClock
+from hardware.clock import SystemClock, has_just_started
 from hardware.gpio import open_pins
 from hardware.pins import Pins
 from hardware.sticks import FOLDER, Socket
 from hardware.storage import CardStorage
 from hardware.watchdog import Watchdog
+from wire.errors import OurFault
 from wire.topics import Leaf, Topic
 
 
@@ -31,6 +34,7 @@ def make_body(settings: Settings, post: Post) -> Body:
 
     Raises:
         OurFault: this is none, its pins cannot be had, or the settings do not fit it.
+        CardError: its card is not there; its lamps say so.
     """
     factory = open_pins()
     # These import gpiozero, and so come after it is known to be there.
@@ -39,17 +43,23 @@ def make_body(settings: Settings, post: Post) -> Body:
     from hardware.indicator import PinIndicator
     from hardware.power import Lines
 
-    pins, clock, storage, changed = Pins(), SystemClock(), card_of(settings), Event()
+    pins, clock, changed = Pins(), SystemClock(), Event()
+    indicator = PinIndicator(pins, factory, post)
+    try:
+        storage = card_of(settings)
+    except OurFault as error:
+        indicator.show(FaultCode.CARD)
+        raise CardError(str(error)) from error
     lines = Lines(pins, factory, changed.set, post)
     subscription = str(Topic(settings.deployment, settings.unit, Leaf.RECEIPT))
     return Board(
         camera=PiCamera(partial(open_camera, settings.card / FILE), post),
-        indicator=PinIndicator(pins, factory, post),
+        indicator=indicator,
         clock=clock,
         storage=storage,
         link=MqttLink(settings.brokers, settings.base, settings.unit, subscription, post),
         beside=(
-            PushButton(pins.button, factory, post),
+            PushButton(pins.button, factory, post, at_power_on=has_just_started()),
             Watch(Sensors(storage.folder, clock, lines), post, changed),
             Socket(FOLDER, post),
         ),

@@ -5,9 +5,12 @@ write any more it is read-only.
 """
 
 import os
+import re
 from pathlib import Path
 
 from hardware.kernel import number, value
+
+_TENTHS = re.compile(r"0x[0-9a-fA-F]{2}\b")
 
 
 class CardHealth:
@@ -49,6 +52,6 @@ class CardHealth:
         for folder in (partition, partition.parent):
             said = value(folder / "device/life_time")
             if said is not None:
-                tenths = [int(word, 16) for word in said.split() if word.startswith("0x")]
+                tenths = [int(word, 16) for word in _TENTHS.findall(said)]
                 return min(100, 10 * max(tenths)) if any(tenths) else None
         return None

@@ -14,6 +14,15 @@ from hardware.kernel import number, value
 EARLIEST_SECONDS = 1_704_067_200
 """1 January 2024 UTC: a date before testigo was written was never set."""
 
+POWER_ON_SECONDS = 120.0
+"""Until then the computer's power has just come on: the slowest board runs the firmware after 40 s, a card that must be
+checked makes it more."""
+
+
+def has_just_started() -> bool:
+    """Whether the computer has, and not the firmware alone, which systemd starts anew: by the time since its start."""
+    return time.monotonic() < POWER_ON_SECONDS
+
 
 class SystemClock:
     """The Pi's clocks; its monotonic one starts when this is made.

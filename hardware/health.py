@@ -119,10 +119,18 @@ class Watch:
         for why in self._sensors.missing():
             self._post(PartMissing(why))
         last: Vitals | None = None
+        is_told = False
         while not self._closed:
             self._changed.clear()
-            vitals = self._sensors.look()
-            if vitals != last:
-                last = vitals
-                self._post(Measured(vitals))
+            try:
+                vitals = self._sensors.look()
+                if vitals != last:
+                    last = vitals
+                    self._post(Measured(vitals))
+            except Exception as error:  # noqa: BLE001  lgpio raises many kinds, and nobody else looks at all the rest
+                if not is_told:
+                    self._post(
+                        PartMissing(f"nothing is measured ({type(error).__name__}: {error}): go on; charge early")
+                    )
+                is_told = True
             self._changed.wait(self._seconds)

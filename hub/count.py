@@ -135,16 +135,18 @@ def _aside(rows: list[Row]) -> list[Aside]:
 def _parts(ledger: Ledger) -> list[Row]:
     """The further parts of sheets, those of one sheet together, with the place of its first part."""
     rows = ledger.records(Outcome.PART)
+    firsts = {words.rpartition(" ")[2] for *_, words in rows}
     held = {
-        hashlib.sha256(text_of(text)).hexdigest(): (unit, chain, seq)
+        identity: (unit, chain, seq)
         for unit, chain in sorted({(unit, chain) for unit, chain, *_ in rows})
         for seq, text in ledger.notes(unit, chain)
+        if (identity := hashlib.sha256(text_of(text)).hexdigest()) in firsts
     }
     placed: list[tuple[tuple[str, str, int], Row]] = []
     for unit, chain, seq, at, words in rows:
         part, _, first = words.rpartition(" of the record ")
         place = held.get(first, (unit, chain, 0))
-        words = f"{part} of record {place[2]}" if place[2] else f"{part} of a record that is not held"
+        words = f"{part} of record {place[2]}" if place[2] else f"{part} of a record that is not held in its chain"
         placed.append((place, (unit, chain, seq, at, words)))
     return [row for _, row in sorted(placed)]
 

@@ -65,6 +65,10 @@ AHEAD_SECONDS_MAX = 100 * 365 * 86400
 """How far beyond the clock a receipt is dated because its unit says that it knows as late a one: a clock that was lost
 says 1970. Since the clock goes on, there is always a later moment within it, however far a liar went."""
 
+BEAT_SECONDS_MIN = 30
+"""What a unit says of itself sooner after its last beat is passed over: it never says so much, but a thief of its key
+might, or a broker that has beats of two of its chains, and fill the log."""
+
 AHEAD_MAX = 4096
 """Of how many chains of which nothing is held it is remembered; of one that is forgotten, its unit says it again."""
 
@@ -274,7 +278,10 @@ class _Batch:
 
     def _take_beat(self, beat: Beat, publication: bytes) -> None:
         """Keeps a unit's last beat; one that was said before it, and comes again, is none."""
-        last = beat_in(self._ledger.beat(beat.unit), self._trusted)
+        beaten = self._ledger.beat(beat.unit)
+        last = beat_in(beaten, self._trusted)
+        if beaten and last and self._now < beaten.at + BEAT_SECONDS_MIN:
+            return
         if last and last.chain == beat.chain and last.age >= beat.age:
             return
         self._ledger.keep_beat(Beaten(beat.unit, self._now, publication))
@@ -313,9 +320,10 @@ class _Batch:
         chains = self._ledger.chains(self._offers.keys() | self._asked)
         begun: dict[str, int] = {}
         for key in sorted((self._offers.keys() | self._asked) - chains.keys()):
-            # Nothing is held of it, and of what is only asked for nothing is kept: it has no number yet.
+            # Nothing is held of it, and of what is only asked for, or beyond the quota, nothing is kept: it has no
+            # number yet.
             chains[key] = Chain(0, *key, 0, NOTHING, b"", "")
-            if key not in self._offers:
+            if all(offer.envelope.statement.seq > self._intake.quota.records for offer in self._offers.get(key, ())):
                 continue
             if key[0] not in begun:
                 begun[key[0]] = self._chains_of(key[0])
@@ -552,7 +560,8 @@ class _Batch:
         the time that all others have passed.
         """
         key, ahead = (chain.unit, chain.chain), self._intake.ahead
-        at = max(self._now, _at_of(chain.receipt), self._holdings.get(key, 0), ahead.pop(key, 0))
+        last = _at_of(chain.receipt) + (not chain.state)  # of two of one moment a unit believes that nothing was lost
+        at = max(self._now, last, self._holdings.get(key, 0), ahead.pop(key, 0))
         if at > self._now and not chain.id:
             if len(ahead) >= AHEAD_MAX:
                 del ahead[next(iter(ahead))]

@@ -750,7 +750,9 @@ class Ledger:
         return next(iter(self._beats(BeatRow.select().where(BeatRow.unit == unit))), None)
 
     def beats(self) -> list[Beaten]:
-        """The last beat of every unit, in the order of their names."""
+        """The last beat of every unit, in the order of their names; none where a hub that knew no beats ran last."""
+        if BeatRow._meta.table_name not in _tables(self._database):
+            return []
         return self._beats(BeatRow.select().order_by(BeatRow.unit))
 
     def _beats(self, query: Any) -> list[Beaten]:

@@ -15,7 +15,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         _do(options)
-    except TestigoError as error:
+    except (TestigoError, OSError) as error:
         print(f"testigo-provision: {error}", file=sys.stderr)
         return 2
     return 0
@@ -26,7 +26,7 @@ def _do(options: argparse.Namespace) -> None:
     passphrase = _passphrase(options.passphrase_file, new=new)
     if new:
         made = Authority.make(options.folder, options.deployment, passphrase)
-        print(f"{made.folder}: authority of {made.deployment}; copy it twice, and keep it unconnected")
+        print(f"{made.folder}: authority of {made.deployment}; keep it unconnected")
         return
     authority = Authority.open(options.folder, passphrase)
     match options.command:
@@ -35,16 +35,19 @@ def _do(options: argparse.Namespace) -> None:
             print(f"{home}: carry it to the hub, then say: testigo-provision forget {options.folder} {options.name}")
         case "broker":
             home = authority.set_up_broker(options.name, options.at, options.port)
-            print(f"{home}: carry it to {options.at} there, and have Mosquitto include its testigo.conf")
+            print(f"{home}: carry it to {options.at} there, for Mosquitto's user alone, and have testigo.conf included")
         case "units":
             for home in authority.add_units(options.count):
                 print(home)
             print(f"{options.folder / 'register.txt'}: carry it to every hub")
         case "revoke":
-            authority.revoke(options.name)
-            print(f"{options.name} belongs no more: carry register.txt and crl.pem of {options.folder} to every hub")
+            for name in options.names:
+                authority.revoke(name)
+                print(f"{name} belongs no more")
+            print(f"{options.folder}: carry register.txt to every hub, crl.pem and access to every broker")
         case _:
-            print(f"{authority.forget(options.name)} private keys of {options.name} removed")
+            for name in options.names:
+                print(f"{authority.forget(name)} private keys of {name} removed")
 
 
 def _passphrase(file: Path | None, *, new: bool) -> str:
@@ -81,10 +84,10 @@ def _parser() -> argparse.ArgumentParser:
     units = commands.add_parser("units", parents=[common], help="make units, of names that say nothing")
     units.add_argument("--count", type=int, default=1, metavar="N")
     for name, purpose in (
-        ("revoke", "let a unit or hub belong no more"),
-        ("forget", "remove the private keys of a unit or hub that has them by now"),
+        ("revoke", "let units or hubs belong no more"),
+        ("forget", "remove the private keys of units or hubs that have them by now"),
     ):
-        commands.add_parser(name, parents=[common], help=purpose).add_argument("name", metavar="NAME")
+        commands.add_parser(name, parents=[common], help=purpose).add_argument("names", nargs="+", metavar="NAME")
     return parser
 
 

@@ -15,6 +15,7 @@ import hmac
 import os
 import secrets
 import shutil
+import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -33,7 +34,10 @@ from wire.note import NAME, KeySigner
 from wire.seal import Opener
 
 PASSPHRASE_CHARACTERS_MIN = 20
-"""Six words of a word list have some thirty. The file format slows guessing down by little, so length must do it."""
+"""Six words of a word list have some thirty. Length must do it: it cannot be seen here how they were chosen."""
+
+KDF_ITERATIONS = 600_000
+"""Of PBKDF2-HMAC-SHA256, as OWASP asks for (2023); `cryptography` writes 2048 and cannot be asked for more."""
 
 UNITS_MAX = 100_000
 """More than any election has mesas."""
@@ -41,6 +45,7 @@ UNITS_MAX = 100_000
 _LETTERS = "0123456789abcdefghjkmnpqrstvwxyz"
 """No i, l, o or u: names are read out and typed."""
 
+_FOLDERS = ("units", "hubs")
 _PUBLIC = serialization.PublicFormat.SubjectPublicKeyInfo
 _PRIVATE = ("unit.pem", "sign.pem", "seal.pem", "tls.key", "broker.key")
 
@@ -83,8 +88,8 @@ class Authority:
             _write(new / "ca.pem", _pem(certificates.authority(f"{deployment} authority", key)))
             _write(new / "packages.pub", f"{KeySigner('packages', packages).verifier}\n".encode())
             _write(new / "escrow.pub", f"{Opener('escrow', escrow).recipient}\n".encode())
-            (new / "hubs").mkdir()
-            (new / "units").mkdir()
+            for kind in _FOLDERS:
+                (new / kind).mkdir()
         made = cls.open(folder, passphrase)
         made.publish()
         return made
@@ -199,30 +204,29 @@ class Authority:
         return len(keys)
 
     def _home(self, name: str) -> Path:
-        for kind in ("units", "hubs"):
+        for kind in _FOLDERS:
             if NAME.fullmatch(name) and (home := self.folder / kind / name).is_dir():
                 return home
         raise OurFault(f"{name}: no unit or hub of this authority: look into {self.folder}")
 
     def publish(self) -> None:
         """Makes the register and the list of the revoked anew from the folders of those that belong."""
-        revoked, verifiers, hubs = [], [], []
-        for home in sorted([*(self.folder / "units").iterdir(), *(self.folder / "hubs").iterdir()]):
-            if home.name.startswith("."):
-                continue  # was being made when something cut it short
-            if (home / "revoked").exists():
-                revoked.append(x509.load_pem_x509_certificate((home / "tls.pem").read_bytes()))
-            elif (home / "unit.pub").exists():
-                verifiers.append((home / "unit.pub").read_text())
-            else:
-                hubs.append(home)
-        _write(self.folder / "register.txt", "".join(verifiers).encode())
+        # What begins with a point was being made when something cut it short.
+        units, hubs = (sorted((self.folder / kind).glob("[!.]*")) for kind in _FOLDERS)
+        gone = [home for home in (*units, *hubs) if (home / "revoked").exists()]
+        try:
+            verifiers = [(home / "unit.pub").read_bytes() for home in units if home not in gone]
+            revoked = [x509.load_pem_x509_certificate((home / "tls.pem").read_bytes()) for home in gone]
+        except (OSError, ValueError) as error:
+            raise OurFault(f"{self.folder}: {error}: take what lacks there from a good copy") from error
+        hubs = [home for home in hubs if home not in gone]
+        _write(self.folder / "register.txt", b"".join(verifiers))
         # A later list revokes as many or more: nobody is ever let in again under a name that was revoked.
         listed = certificates.revocations(self.certificate, self._key, revoked, 1 + len(revoked))
-        access = broker.access(self.deployment, [home.name for home in hubs])
+        access = broker.access(self.deployment, [home.name for home in hubs], [home.name for home in gone])
         for folder in [self.folder, *(home / "broker" for home in hubs)]:
             _write(folder / "crl.pem", listed.public_bytes(serialization.Encoding.PEM))
-            _write(folder / "access", access.encode())
+            _write(folder / "access", access.encode(), secret=True)  # Mosquitto warns of one that all may read
 
     def _add_tls(self, home: Path, name: str, key: ec.EllipticCurvePrivateKey) -> None:
         _write(home / "tls.key", _private(key), secret=True)
@@ -270,10 +274,16 @@ def _fsync(folder: Path) -> None:
 
 def _private(key: PrivateKeyTypes, passphrase: str = "") -> bytes:
     """A private key as PKCS#8 PEM."""
-    encrypted = serialization.BestAvailableEncryption(passphrase.encode()) if passphrase else None
-    return key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encrypted or serialization.NoEncryption()
-    )
+    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    if not passphrase:
+        return pem
+    command = ["openssl", "pkcs8", "-topk8", "-v2", "aes-256-cbc", "-iter", str(KDF_ITERATIONS), "-passout", "env:PASS"]
+    try:
+        return subprocess.run(
+            command, input=pem, capture_output=True, check=True, env={**os.environ, "PASS": passphrase}
+        ).stdout
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise OurFault(f"openssl, which encrypts the keys: {error}: apt-get install openssl") from error
 
 
 def _pem(certificate: x509.Certificate) -> bytes:

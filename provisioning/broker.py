@@ -13,7 +13,11 @@ SENT_BYTES_MAX = 256 * 1024
 QUEUED_MAX = 100_000
 """For a hub that is away: an evening of all units of a region; what is beyond is lost here, and waits on the units."""
 
-QUEUED_BYTES_MAX = 4 * 1024**3
+QUEUED_BYTES_MAX = 1024**3
+"""Mosquitto keeps it in memory: one hostile unit fills it while the hub is away, and the machine must outlive that."""
+
+SESSION_DAYS_MAX = 7
+"""As long as a hub asks for (`hub.mqtt.SESSION_SECONDS`); others may ask for 136 years."""
 
 
 def configuration(at: PurePath) -> list[str]:
@@ -34,6 +38,10 @@ def configuration(at: PurePath) -> list[str]:
         "use_username_as_clientid true",
         "allow_anonymous false",
         f"acl_file {at / 'access'}",
+        "# Nothing stays here for good: not retained, nor begun with QoS 2 and never ended, nor in an endless session.",
+        "retain_available false",
+        "max_qos 1",
+        f"persistent_client_expiration {SESSION_DAYS_MAX}d",
         "# Hubs say how much they take at once; units are told here how long a packet may be.",
         f"max_packet_size {SENT_BYTES_MAX}",
         "max_inflight_messages 0",
@@ -46,8 +54,11 @@ def configuration(at: PurePath) -> list[str]:
     ]
 
 
-def access(deployment: str, hubs: Sequence[str]) -> str:
-    """Who may read and write which topics: a unit its own, in one direction each; hubs those of all units."""
+def access(deployment: str, hubs: Sequence[str], revoked: Sequence[str]) -> str:
+    """Who may read and write which topics: a unit its own, in one direction each; hubs those of all units.
+
+    Who is revoked may do nothing: the list of the revoked does not end a session that is open.
+    """
     base = f"testigo/1/{deployment}"
     leaves = {Leaf.ENVELOPE: "", Leaf.CHUNK: "/+/+", Leaf.HOLDING: "", Leaf.BEAT: "", Leaf.RECEIPT: ""}
     assert set(leaves) == set(Leaf)
@@ -60,4 +71,6 @@ def access(deployment: str, hubs: Sequence[str]) -> str:
         for leaf, rest in leaves.items():
             way = "write" if leaf is Leaf.RECEIPT else "read"
             lines.append(f"topic {way} {base}/+/{leaf.value}{rest}")
+    for name in revoked:
+        lines += [f"user {name}", "topic deny #"]
     return "\n".join(lines) + "\n"

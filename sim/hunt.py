@@ -397,6 +397,7 @@ class _World:
     def _power_on(self, unit: SimUnit) -> None:
         if unit.is_on:
             return
+        unit.cut_power()  # whoever finds a unit dark pulls its plug first: it may have been switched off
         if self.is_night and self._chance.random() < 0.15:
             unit.plug.pull_after(span(self._chance, 1, 1000))
         self.tell(f"{unit.name} is plugged in", "unit started")
@@ -415,6 +416,7 @@ class _World:
             index.unlink(missing_ok=True)
         else:
             index.write_bytes(self._chance.randbytes(50_000))
+        self.oracle.lost_index(unit.name)
         self.tell(f"{unit.name} has lost its index", "index spoilt")
 
     def _set_clock(self) -> None:
@@ -438,11 +440,7 @@ class _World:
     def _switched_off(self, unit: SimUnit) -> None:
         self.tell(f"{unit.name} is off", "switched off by its button")
         self.oracle.look_at_card(unit.name)
-        self.clock.after(span(self._chance, SECOND, 10 * MINUTE), partial(self._plug_in_again, unit))
-
-    def _plug_in_again(self, unit: SimUnit) -> None:
-        unit.cut_power()
-        self._power_on(unit)
+        self.clock.after(span(self._chance, SECOND, 10 * MINUTE), partial(self._power_on, unit))
 
     def _spoil_camera(self) -> None:
         unit = self._chance.choice(self.units)

@@ -35,7 +35,7 @@ from wire.envelope import CHUNK_BYTES, Envelope, context, split
 from wire.errors import TestigoError
 from wire.fields import NOTHING
 from wire.note import Verifier
-from wire.receipt import Holding, Receipt, Refused
+from wire.receipt import MISSING_MAX, Holding, Receipt, Refused
 from wire.record import Record
 from wire.seal import Opener
 from wire.topics import Leaf, parse
@@ -75,11 +75,10 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class Filed:
-    """What a unit has from a hub of a chain: its youngest receipt, and how often the hub was restored before that."""
+    """A receipt that a unit has filed, and how often its hub had been restored when it signed it."""
 
-    at: int = 0
-    whole: int = 0
-    restored: int = 0
+    receipt: Receipt
+    restored: int
 
 
 @dataclass(slots=True)
@@ -93,10 +92,10 @@ class _OfUnit:
     laid: Laid | None = None
     announced: set[Place] = field(default_factory=set)
     delivered: bytes = b""
-    filed: dict[tuple[str, str], Filed] = field(default_factory=dict)
-    """By hub and chain."""
-    perhaps: dict[tuple[str, str], int] = field(default_factory=dict)
-    """The same, of receipts that were handed over and may have been filed right before the power went: `whole`."""
+    filed: dict[tuple[str, str], list[Filed]] = field(default_factory=lambda: defaultdict(list))
+    """By hub and chain: the youngest receipt, and all of the same second, for nobody knows which of them came first."""
+    perhaps: dict[tuple[str, str], list[Filed]] = field(default_factory=lambda: defaultdict(list))
+    """The same, of receipts that were handed over and may have been filed right before the power went."""
 
 
 @dataclass(slots=True)
@@ -180,9 +179,17 @@ class Oracle:
 
     def _filed(self, of: _OfUnit, place: Place) -> int:
         """How many hubs have receipted a record whole, as far as the unit has filed what they said."""
-        _, chain, seq = place
-        keys = [(hub, chain) for hub in of.settings.hubs]
-        return sum(max(of.filed.get(key, Filed()).whole, of.perhaps.get(key, 0)) >= seq for key in keys)
+        keys = [(hub, place[1]) for hub in of.settings.hubs]
+        return sum(
+            any(self._is_whole_by(filed.receipt, place) for filed in of.filed[key] + of.perhaps[key]) for key in keys
+        )
+
+    def _is_whole_by(self, receipt: Receipt, place: Place) -> bool:
+        """Whether a receipt says that its hub holds a record and its pictures (docs/wire.md, 7: 7)."""
+        seq, names_all = place[2], 0 < len(receipt.missing) < MISSING_MAX
+        if seq <= receipt.whole or seq > receipt.seq or not names_all:
+            return seq <= receipt.whole
+        return not any(each.sha256 in self.written[place].pictures for each in receipt.missing)
 
     def published(self, unit: str, topic: str, payload: bytes) -> None:
         """A unit publishes something, whatever becomes of it."""
@@ -239,9 +246,8 @@ class Oracle:
             of = self._units[unit]
             of.delivered = event.payload
             if note.kind_of(event.payload) == Receipt.KIND:
-                receipt = _receipt_in(event.payload)
-                key = (receipt.hub, receipt.chain)
-                of.perhaps[key] = max(of.perhaps.get(key, 0), receipt.whole)
+                filed = self._filed_as(event.payload)
+                of.perhaps[filed.receipt.hub, filed.receipt.chain].append(filed)
 
     def logged(self, unit: str, event: Enum, facts: Mapping[str, Any]) -> None:
         """A unit tells what it does."""
@@ -249,16 +255,25 @@ class Oracle:
             self.look_at_card(unit)
         if event is Event.RECEIPTED:
             of = self._units[unit]
-            receipt = _receipt_in(of.delivered)
+            new = self._filed_as(of.delivered)
+            receipt = new.receipt
             self._require((receipt.hub, receipt.seq) == (facts["hub"], facts["seq"]), "a unit files what came", unit)
             key = (receipt.hub, receipt.chain)
-            of.perhaps.pop(key, None)
-            before, said_in = of.filed.get(key, Filed()), self._said_in[of.delivered]
-            if receipt.at == before.at:
-                whole = max(before.whole, receipt.whole)
-                of.filed[key] = Filed(receipt.at, whole, max(before.restored, said_in))
-            elif receipt.at > before.at:
-                of.filed[key] = Filed(receipt.at, receipt.whole, said_in)
+            known = [*of.filed[key], new]
+            youngest = max(each.receipt.at for each in known)
+            of.filed[key] = [each for each in known if each.receipt.at == youngest]
+            # What was handed over before a power cut may have been filed, and not be older than what is filed now.
+            of.perhaps[key] = [each for each in of.perhaps[key] if each.receipt.at >= youngest and each != new]
+
+    def _filed_as(self, payload: bytes) -> Filed:
+        receipt = msgspec.json.decode(note.text_of(payload).partition(b"\n")[2], type=Receipt)
+        return Filed(receipt, self._said_in[payload])
+
+    def lost_index(self, unit: str) -> None:
+        """A unit's index is no more, and with it every receipt that it had filed: an older one counts then."""
+        self.look_at_card(unit)
+        self._units[unit].filed.clear()
+        self._units[unit].perhaps.clear()
 
     def look_at_card(self, unit: str) -> None:
         """Looks what has come to a card, and what has gone from it."""
@@ -279,8 +294,8 @@ class Oracle:
             self._require(not is_last, "the last of a chain is not purged", place)
             of.gone.add(place)
             for hub, of_hub in self._hubs.items():
-                filed_of = of.filed.get((hub, place[1]), Filed())
-                if filed_of.whole >= place[2] and filed_of.restored < of_hub.restored:
+                said = [each for each in of.filed[hub, place[1]] if self._is_whole_by(each.receipt, place)]
+                if said and max(each.restored for each in said) < of_hub.restored:
                     self._beyond_reach[hub].add(place)  # the unit could not know that it was lost there
             self.said["purged"] += 1
         of.there = found
@@ -361,11 +376,12 @@ class Oracle:
             lacks = [seq for seq in wanted if rows.get(seq) != [self.written[unit, chain, seq].hash]]
             self._require(not lacks, "what is receipted is on the hub's disk", (of.settings.name, key, lacks))
             of.held[key] = receipt.seq
-        for seq in range(whole + 1, receipt.whole + 1):
-            for picture in self.written[unit, chain, seq].pictures:
+        for seq in range(whole + 1, receipt.seq + 1):
+            place = (unit, chain, seq)
+            for picture in self.written[place].pictures if self._is_whole_by(receipt, place) else ():
                 path = of.settings.pictures / picture
                 is_whole = path.exists() and hashlib.sha256(path.read_bytes()).hexdigest() == picture
-                self._require(is_whole, "a picture that is receipted is on the hub's disk, whole", (unit, chain, seq))
+                self._require(is_whole, "a picture that is receipted is on the hub's disk, whole", place)
         of.whole[key] = receipt.whole
 
     def _rows(self, of: _OfHub, unit: str, chain: str) -> dict[int, list[str]]:
@@ -523,10 +539,6 @@ def truth(profile: Profile, sheets: Iterable[str]) -> Totals:
     conflicts = sorted(mesa for mesa, payloads in readings.items() if len(payloads) > 1)
     sums = {contest: dict(each) for contest, each in votes.items()}
     return len(readings) - len(conflicts), conflicts, sums, dict(nulos), dict(vacios), 0
-
-
-def _receipt_in(payload: bytes) -> Receipt:
-    return msgspec.json.decode(note.text_of(payload).partition(b"\n")[2], type=Receipt)
 
 
 def _read_only(database: str) -> sqlite3.Connection:

@@ -29,8 +29,14 @@ def _bad_card(settings: Settings) -> None:
     (settings.card / "kept").write_text("where a folder should be\n")
 
 
+def _no_card(settings: Settings) -> None:
+    settings.card.rmdir()
+
+
 @pytest.mark.parametrize(
-    ("spoil", "code"), [(_bad_key, FaultCode.KEY), (_bad_card, FaultCode.CARD)], ids=["key", "card"]
+    ("spoil", "code"),
+    [(_bad_key, FaultCode.KEY), (_bad_card, FaultCode.CARD), (_no_card, FaultCode.CARD)],
+    ids=["key", "card", "no card"],
 )
 def test_a_unit_that_cannot_start_shows_its_code_until_it_is_told_to_end(
     spoil: Callable[[Settings], None], code: FaultCode, tmp_path: Path

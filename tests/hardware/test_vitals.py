@@ -188,7 +188,14 @@ def block(root: Path, folder: Path, name: str = "mmcblk0p3") -> Path:
 
 @pytest.mark.parametrize(
     ("said", "wear"),
-    [("0x01 0x01", 10), ("0x02 0x0a", 100), ("0x03 0x02", 30), ("0x0b 0x01", 100), ("0x00 0x00", None)],
+    [
+        ("0x01 0x01", 10),
+        ("0x02 0x0a", 100),
+        ("0x03 0x02", 30),
+        ("0x0b 0x01", 100),
+        ("0x00 0x00", None),
+        ("0xno 0xsense", None),
+    ],
 )
 def test_a_card_that_tells_its_wear_is_believed_by_its_worse_half(tmp_path: Path, said: str, wear: int | None) -> None:
     disk = block(tmp_path / "root", tmp_path)
@@ -304,4 +311,32 @@ def test_what_has_not_changed_is_not_told_again(tmp_path: Path) -> None:
             pass
     assert posted.get(timeout=SECONDS) == Measured(Vitals(on_battery=True, battery=60))
     assert posted.empty()
+    watch.close()
+
+
+def test_what_cannot_be_measured_at_all_is_told_once_and_is_looked_at_again(tmp_path: Path) -> None:
+    class Broken(Lines):
+        is_broken = True
+
+        def __init__(self) -> None:
+            """Has no pins."""
+
+        @property
+        def on_battery(self) -> bool:
+            if self.is_broken:
+                raise RuntimeError("the chip of the pins is gone")
+            return True
+
+        @property
+        def is_low(self) -> bool:
+            return False
+
+    posted: Queue[BodyEvent] = Queue()
+    changed, lines = Event(), Broken()
+    watch = Watch(Sensors(tmp_path, SystemClock(tmp_path), lines, tmp_path), posted.put, changed, seconds=0.01)
+    missed = [posted.get(timeout=SECONDS) for _ in range(7)]
+    assert isinstance(missed[-1], PartMissing)
+    assert "RuntimeError: the chip of the pins is gone" in missed[-1].why
+    lines.is_broken = False
+    assert posted.get(timeout=SECONDS) == Measured(Vitals(on_battery=True))
     watch.close()

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from hub import health
+from hub.intake import BEAT_SECONDS_MIN
 from hub.log import Event
 from tests.hub.conftest import HubHere
 from tests.hub.some_unit import Publication, SomeUnit, some_payload
@@ -79,6 +80,7 @@ def test_a_beat_is_the_units_own_on_its_own_topic_in_its_own_deployment(hub: Hub
 def test_what_begins_to_ail_a_unit_is_logged_once(hub: HubHere) -> None:
     unit = hub.unit("unit-1")
     for minutes, troubles in ((10, ()), (20, ("hot",)), (30, ("hot",)), (40, ()), (50, ("hot", "reads-badly"))):
+        hub.clock += 600
         hub.take(beat(unit, minutes=minutes, troubles=troubles))
     told = [facts for event, facts in hub.events if event is Event.AILING]
     assert told == [{"unit": "unit-1", "troubles": "hot"}, {"unit": "unit-1", "troubles": "hot reads-badly"}]
@@ -88,6 +90,27 @@ def test_a_flood_of_beats_is_one_line_in_the_log_a_batch(hub: HubHere) -> None:
     unit = hub.unit("unit-1")
     hub.take(*(beat(unit, minutes=10 * number, troubles=(f"t{number}",)) for number in range(50)))
     assert [facts["troubles"] for event, facts in hub.events if event is Event.AILING] == ["t49"]
+
+
+def test_a_flood_of_beats_in_batches_of_their_own_is_one_line_in_the_log_and_one_write(hub: HubHere) -> None:
+    unit, other = hub.unit("unit-1"), hub.unit("unit-2")
+    for number in range(50):
+        chain = f"{number % 2:032x}"  # one who has no key can send the genuine ones of two chains in turn
+        hub.take(beat(unit, chain=chain, boot=1 + number, troubles=(f"t{number}",)))
+    hub.take(beat(other, troubles=("hot",)))
+    assert [facts["troubles"] for event, facts in hub.events if event is Event.AILING] == ["t0", "hot"]
+    hub.clock += BEAT_SECONDS_MIN
+    hub.take(beat(unit, boot=90, troubles=("hot",)))
+    assert [facts["troubles"] for event, facts in hub.events if event is Event.AILING] == ["t0", "hot", "hot"]
+
+
+def test_a_ledger_of_a_hub_that_knew_no_beats_shows_that_none_was_heard_of(hub: HubHere) -> None:
+    hub.unit("unit-1")
+    hub.ledger._database.execute_sql("DROP TABLE beat")  # type: ignore[no-untyped-call]
+    assert "never heard of" in shown(hub)[1]
+    hub.restart()
+    hub.take(beat(hub.unit("unit-1")))
+    assert "high" in shown(hub)[1]
 
 
 def test_nothing_that_counts_depends_on_what_a_unit_says_of_itself(hub: HubHere) -> None:

@@ -135,7 +135,7 @@ def test_parts_of_a_sheet_stand_together_beside_their_first_and_never_count(hub:
     counted = hub.count()
     assert counted.counted == 1
     assert [each.words for each in counted.parts] == [
-        "part 2 of a record that is not held",
+        "part 2 of a record that is not held in its chain",
         "part 2 of record 1",
         "part 3 of record 1",
         "part 2 of record 2",

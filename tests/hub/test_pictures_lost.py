@@ -149,3 +149,13 @@ def test_no_receipt_says_whole_of_a_picture_that_is_known_to_be_lost(hub: HubHer
     hub.clock += 1
     receipt = hub.answer(press)  # a copy, as a stick brings it: it asks for nothing
     assert (receipt.whole, [each.sha256 for each in receipt.missing]) == (0, [NAMES[0]])
+
+
+def test_what_was_lost_is_told_in_a_later_receipt_even_while_the_clock_stands(hub: HubHere) -> None:
+    unit = full_hub(hub)
+    before = hub.answer(unit.holding())
+    (hub.folder / "pictures" / NAMES[1]).unlink()
+    hub.restart()
+    now = hub.answer(unit.press(some_payload(9)))
+    assert (before.whole, now.whole) == (3, 1)
+    assert now.at > before.at, "of one moment the higher number would hold, and a stick brings no holding"

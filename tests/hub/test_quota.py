@@ -75,6 +75,18 @@ def test_the_chains_of_a_stolen_key_do_not_shut_out_the_unit_that_was_enrolled_a
     assert hub.refusal(in_another_chain(thief, 0).press()).why == "unknown-signer"
 
 
+def test_a_chain_of_which_nothing_can_be_kept_leaves_nothing_behind(hub: HubHere) -> None:
+    limited(hub, Quota(chains=2, records=5))
+    unit = hub.unit()
+    tried = [(unit.name, f"{number:032x}") for number in range(6)]
+    for number in range(6):
+        in_another_chain(unit, number).seq = 5
+        beyond = unit.publish(unit.record([some_payload()]), prev="f" * 64)
+        assert [each.why for each in hub.refusals(hub.take(beyond))] == ["quota"]
+    assert hub.ledger.chains(tried) == {}
+    assert hub.answer(in_another_chain(unit, 9).press(some_payload())).seq == 1
+
+
 def test_whoever_only_asks_leaves_nothing_behind(hub: HubHere) -> None:
     unit = hub.unit()
     for number in range(2 * QUOTA.chains):

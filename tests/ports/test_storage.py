@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from device.ports import Storage
+from device.quiet import Quiet
 from hardware.storage import CardStorage
 from sim.body import SimStorage
 from wire.errors import OurFault
@@ -44,3 +45,9 @@ def test_a_real_card_that_is_not_mounted_is_refused_and_never_made(tmp_path: Pat
     with pytest.raises(OurFault, match="there is no such folder: mount the data partition"):
         CardStorage(tmp_path / "card")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_whether_a_unit_is_quiet_is_no_question_that_a_card_can_fail_over(tmp_path: Path) -> None:
+    storage = SimStorage(tmp_path)
+    storage._folder = tmp_path / ("x" * 300)  # the kernel refuses to look there, as it does on a card that is broken
+    assert not Quiet(storage).is_on

@@ -1,5 +1,7 @@
 """What tests of provisioning share: an authority with a hub and two units."""
 
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,11 +12,17 @@ PASSPHRASE = "correct horse battery staple six words"
 HUB = "hub-a"
 
 
-@pytest.fixture
-def authority(tmp_path: Path) -> Authority:
-    made = Authority.make(tmp_path / "authority", "trial", PASSPHRASE)
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """Made once: its passphrase is slow on purpose."""
+    made = Authority.make(tmp_path_factory.mktemp("made") / "authority", "trial", PASSPHRASE)
     made.add_hub(HUB, ["localhost", "127.0.0.1"])
     return made
+
+
+@pytest.fixture
+def authority(made: Authority, tmp_path: Path) -> Authority:
+    return replace(made, folder=shutil.copytree(made.folder, tmp_path / "authority"))
 
 
 @pytest.fixture

@@ -1,15 +1,20 @@
 """The broker that provisioning sets up, a real Mosquitto: who does not belong is not let in, nor where another is."""
 
+import shutil
 import ssl
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 from queue import SimpleQueue
+from typing import Any
 
 import paho.mqtt.client as paho
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.reasoncodes import ReasonCode
 
+from hub.mqtt import SESSION_SECONDS
 from provisioning import broker
 from provisioning.authority import Authority
 from sim.broker import Broker
@@ -45,9 +50,13 @@ class Caller:
         client.on_publish = lambda _client, _own, _number, code, _properties: self.said.put(code.value)
         client.on_subscribe = lambda _client, _own, _number, codes, _properties: self.said.put(codes[0].value)
         client.on_message = lambda _client, _own, publication: self.came.put(publication.topic)
-        client.on_disconnect = lambda *_: self.gone.set()
+        client.on_disconnect = self._on_disconnect
         self.client = client
         self._port = port
+
+    def _on_disconnect(self, *_more: object) -> None:
+        self.gone.set()
+        self.said.put(None)
 
     def call(self) -> object:
         """Connects; the broker's answer, or why there is none."""
@@ -58,8 +67,8 @@ class Caller:
         except (OSError, ssl.SSLError) as error:
             return type(error)
 
-    def publish(self, topic: str, content: bytes = b"x") -> object:
-        self.client.publish(topic, content, qos=1)
+    def publish(self, topic: str, content: bytes = b"x", **more: Any) -> object:
+        self.client.publish(topic, content, **{"qos": 1, **more})
         return self.said.get(timeout=SECONDS)
 
     def subscribe(self, topic: str) -> object:
@@ -102,11 +111,8 @@ def refused(answer: object) -> bool:
 
 
 def is_let_in(caller: Caller) -> bool:
-    """With TLS 1.3 a client learns only afterwards that its certificate was not taken."""
-    try:
-        return caller.call() == 0
-    except Exception:  # noqa: BLE001  queue.Empty: the connection ended with no word
-        return False
+    """With TLS 1.3 a client learns only afterwards that its certificate was not taken: nothing is said."""
+    return caller.call() == 0
 
 
 def test_a_unit_publishes_on_its_own_topics_and_hears_its_receipts(
@@ -166,13 +172,76 @@ def test_nobody_takes_another_units_session(call: Call, units: list[Path]) -> No
     assert not first.gone.is_set()
 
 
+@pytest.mark.parametrize("more", [{"retain": True}, {"qos": 2}])
+def test_nothing_of_a_unit_stays_at_the_broker(call: Call, units: list[Path], more: dict[str, Any]) -> None:
+    """Retained, or begun with QoS 2 and never ended, it would fill the memory: chunks have any number of topics."""
+    unit = call(units[0])
+    assert is_let_in(unit)
+    unit.client.publish(topic(units[0], Leaf.CHUNK, "/a/1"), b"x", **{"qos": 1, **more})
+    assert unit.gone.wait(SECONDS)
+
+
+@pytest.mark.parametrize("pattern", ["$SYS/#", "$CONTROL/#", "$share/any/testigo/1/trial/+/envelope", "+/+/+/+/+"])
+def test_no_pattern_hears_others(call: Call, units: list[Path], authority: Authority, pattern: str) -> None:
+    unit, other = call(units[0]), call(units[1])
+    assert is_let_in(unit)
+    assert is_let_in(other)
+    assert refused(unit.publish("$CONTROL/dynamic-security/v1"))
+    assert not heard(unit=other, pattern=pattern, sender=unit, on=topic(units[0], Leaf.ENVELOPE))
+
+
+def test_a_will_is_no_way_to_others_topics(call: Call, units: list[Path], authority: Authority) -> None:
+    hub, unit = call(authority.folder / "hubs" / HUB), call(units[0])
+    assert is_let_in(hub)
+    hub.subscribe("testigo/1/trial/+/envelope")
+    unit.client.will_set(topic(units[1], Leaf.ENVELOPE), b"x", qos=1)
+    assert is_let_in(unit)
+    unit.client.disconnect(reasoncode=ReasonCode(PacketTypes.DISCONNECT, identifier=4))  # the will is to be sent
+    assert unit.gone.wait(SECONDS)
+    other = call(units[1])
+    assert is_let_in(other)
+    assert other.publish(topic(units[1], Leaf.ENVELOPE)) == 0
+    assert hub.came.get(timeout=SECONDS)
+    hub.subscribe("testigo/1/trial/+/beat")  # answered after whatever was on its way
+    assert hub.came.empty()
+
+
+def test_a_broker_is_no_client(call: Call, authority: Authority, tmp_path: Path) -> None:
+    for suffix in ("pem", "key"):
+        shutil.copyfile(authority.folder / "hubs" / HUB / "broker" / f"broker.{suffix}", tmp_path / f"tls.{suffix}")
+    assert not is_let_in(call(tmp_path))
+
+
+def test_a_hubs_session_lasts_as_long_as_it_asks() -> None:
+    assert broker.SESSION_DAYS_MAX * 24 * 3600 == SESSION_SECONDS
+
+
+def test_who_is_revoked_can_do_nothing_more_once_the_broker_was_told(
+    call: Call, units: list[Path], authority: Authority, running: Broker
+) -> None:
+    """Telling it (SIGHUP) cuts nobody off: the session that was open stays, and is deaf and dumb."""
+    gone, stays, hub = call(units[0]), call(units[1]), call(authority.folder / "hubs" / HUB)
+    for caller in (gone, stays, hub):
+        assert is_let_in(caller)
+    gone.subscribe(topic(units[0], Leaf.RECEIPT))
+    authority.revoke(units[0].name)
+    running.reload()
+    assert refused(gone.publish(topic(units[0], Leaf.BEAT)))
+    hub.publish(topic(units[0], Leaf.RECEIPT))
+    assert refused(gone.publish(topic(units[0], Leaf.BEAT)))  # answered after whatever was on its way
+    assert gone.came.empty()
+    assert not is_let_in(call(units[0]))
+    assert stays.publish(topic(units[1], Leaf.BEAT)) in (0, 0x10)
+    assert not stays.gone.is_set()
+
+
 def test_who_is_revoked_is_not_let_in_again(
     call: Call, units: list[Path], authority: Authority, running: Broker
 ) -> None:
     gone, stays = call(units[0]), call(units[1])
     assert is_let_in(gone)
     authority.revoke(units[0].name)
-    running.stop()  # a restart ends its session too: the list alone only keeps it from coming back
+    running.stop()  # a restart ends its session too
     running.start()
     assert gone.gone.wait(SECONDS)
     assert not is_let_in(call(units[0]))
