@@ -151,7 +151,7 @@ class Custody:
         if now >= self._offer_at:
             self._offer_at = now + OFFER_MS
             self._offer()
-        if now >= self._holding_at + (0 if self._waits else ASK_MS):
+        if self._unsaid or now >= self._holding_at + (0 if self._waits else ASK_MS):
             self._say_holding()
         is_held = bool(self._on_their_way) and now < self._patient_until + HELD_MS_MAX
         if now >= self._patient_until and not is_held and not self._is_leaving:

@@ -91,9 +91,11 @@ class Outbox:
                 if self._is_due(kept.publication, now):
                     room -= 1
                     yield kept
-        for missing in self._missing.values():
+        for asker, missing in list(self._missing.items()):
+            hub, _ = asker
             for picture in missing:
-                if now < self._put_off.get(("", picture.sha256), 0):
+                # Of each hub its own: one that asks for what there is not must keep no other from what there is.
+                if now < self._put_off.get((hub, picture.sha256), 0):
                     continue
                 for number in picture.chunks:
                     if room <= 0 or chunks <= 0:
@@ -101,9 +103,10 @@ class Outbox:
                     if self._is_due(f"{picture.sha256}/{number}", now):
                         content = self.store.read_chunk(picture.sha256, number)
                         if not content:  # a card that cannot read it may take long to say so, and a press would wait
-                            self._put_by("", picture.sha256, now)
+                            self._put_by(hub, picture.sha256, now)
                             break
                         room, chunks = room - 1, chunks - 1
+                        self._missing[asker] = self._missing.pop(asker)  # the others come first next time
                         yield Chunk(picture.sha256, number, content)
 
     def offered(self, what: Kept | Chunk, now: Ms) -> None:

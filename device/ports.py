@@ -53,7 +53,7 @@ class ButtonHeld:
     So somebody holds it while the power comes on, or it is stuck.
 
     Attributes:
-        at_power_on: whether the power has just come on; else the firmware alone began anew, over a press like any other.
+        at_power_on: whether the power has just come on; else the firmware alone began anew, and it is a press.
     """
 
     at_power_on: bool = True

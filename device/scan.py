@@ -79,6 +79,7 @@ class Memory:
         insist_until: until when a press insists that what cannot be read is kept; 0 when there is nothing to insist on.
         first: identity of the record of the first part of the acta at hand; empty when none is open.
         open_until: until when that acta is open; one of which QR codes lack stays open.
+        is_unread: whether no QR code of that acta has been read: the next press may be over the same sheet again.
     """
 
     parts: Payloads = ()
@@ -86,6 +87,7 @@ class Memory:
     insist_until: Ms = 0
     first: str = ""
     open_until: Ms = 0
+    is_unread: bool = False
 
     def at(self, now: Ms) -> "Memory":
         """What of it still holds."""
@@ -307,6 +309,8 @@ def step(state: State, event: Event) -> Step:
             return replace(state, memory=state.memory.closed), ()
         case ((Idle() | Searching() | Showing() | Faulted()), Stuck()):
             return Faulted(state.memory), (Show(FaultCode.BUTTON),)
+        case Searching(is_held=True), Pressed():
+            return replace(state, is_held=False), ()  # whoever presses again wants a capture
         case ((Starting() | Searching() | Keeping()), Pressed()):
             return state, ()  # one scan at a time; the lamp already says so
         case ((Starting() | Idle() | Keeping()), Held()) | ((Starting() | Keeping()), Stuck()):
@@ -348,14 +352,15 @@ def _unread(state: Searching, event: Looked) -> Step:
     # What shows no code beside an acta that is open is its rest; what shows one is another's, until QR codes lack.
     is_rest = bool(memory.first) and not nearest.pitch
     is_good = event.is_paper and cause in (Cause.NO_CODE, Cause.DAMAGED)
-    if spent < (PART_MS if is_rest and is_good and not memory.parts else SEARCH_MS_MAX):
+    has_code = not is_rest or memory.parts or memory.is_unread
+    if spent < (SEARCH_MS_MAX if has_code or not is_good else PART_MS):
         # Two frames without a code may be so far out of focus that none can be made out. To find focus again takes the
         # camera up to 2.5 s, so that is asked for once, and early enough for a verdict in time.
-        is_blind = not nearest.pitch and not is_rest and state.nearest is not NOTHING_KNOWN
+        is_blind = not nearest.pitch and (not is_rest or memory.is_unread) and state.nearest is not NOTHING_KNOWN
         anew = (is_blind or cause is Cause.BLURRED) and not state.is_anew and spent < SEARCH_MS_MAX // 2
         return replace(state, nearest=nearest, is_anew=state.is_anew or anew), (Look(state.since, anew),)
     if is_good or (memory.insist_until and not state.is_held):
-        stays = memory if is_rest or memory.parts else Memory()
+        stays = memory if is_rest or memory.parts else Memory(is_unread=True)
         signal = Signal.KEPT_PART if is_rest and not memory.parts else Signal.KEPT_UNREAD
         return _keep(state, event, signal, replace(stays, insist_until=0))
     return _again(state, event, AGAIN[cause], replace(memory, insist_until=event.at + INSIST_MS))

@@ -301,7 +301,7 @@ class Signal(Enum):
         Owner.BUTTON,
         ((Lamp.READY, DARK), (Lamp.LINK, _FALLING), (Lamp.PAPER, _FALLING)),
         (Tone.SLOW_HIGH, Tone.SLOW_MID, Tone.SLOW_LOW),
-        lasts_ms=3000,
+        lasts_ms=10_000,  # longer than it takes to close all: no lamp is lit again before OFF
     )
     STAYING_ON = Pattern(
         "the unit stays on",

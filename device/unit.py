@@ -423,8 +423,8 @@ class Unit:
             self._log(Event.CARD_BAD, why=str(error))
             return Failed(self._now(), FaultCode.CARD)
         except MemoryError:
-            self._log(Event.CARD_BAD, why="no memory left to seal the photograph in: press again")
-            return Failed(self._now(), FaultCode.CARD)
+            self._log(Event.READER_BAD, why="no memory left to seal the photograph in: press again")
+            return Failed(self._now(), FaultCode.READER)
         self._log(Event.KEPT, seq=placed.seq, part=part, step=order.quality.step)
         novelty = Novelty.DIFFERS if order.mesa in self._mesas else Novelty.FIRST
         if payloads:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 MOUNTS = Path("/proc/self/mountinfo")
 
@@ -35,6 +36,11 @@ def each(folder: Path) -> Iterator[Path]:
         return
 
 
+def mount_table() -> TextIO:
+    """The table of mounts, opened; a desktop mounts sticks by their labels, in which anything may be written."""
+    return MOUNTS.open(encoding="utf-8", errors="surrogateescape", newline="\n")
+
+
 @dataclass(frozen=True, slots=True)
 class Mount:
     """One line of the table of mounts.
@@ -52,6 +58,6 @@ class Mount:
 
 def mounts(table: str) -> Iterator[Mount]:
     """What is mounted, by proc_pid_mountinfo(5); a space in a path is written otherwise there, and ours have none."""
-    for line in table.splitlines():
+    for line in filter(None, table.split("\n")):
         words = line.split(" ")
         yield Mount(words[2], Path(words[4]), frozenset(words[5].split(",")))

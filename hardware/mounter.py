@@ -22,7 +22,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from hardware.kernel import MOUNTS, each, mounts, value
+from hardware.kernel import Mount, each, mount_table, mounts, value
 
 SAFE = ("nosuid", "nodev", "noexec", "nosymfollow")
 
@@ -70,7 +70,7 @@ class Mounter:
         self._root = root
         self._seen: dict[str, str] = {}
         self._mounted: set[str] = set()
-        for mount in mounts(MOUNTS.read_text()):  # by the mounter of before, if it was killed
+        for mount in _mounted():  # by the mounter of before, if it was killed
             if mount.place.parent == folder:
                 self._mounted.add(mount.place.name)
                 self._seen[mount.place.name] = turn_of(root, mount.place.name)
@@ -103,7 +103,7 @@ class Mounter:
 
         A disk that the system itself has anything of mounted is no stick: there are units that start from USB.
         """
-        used = {mount.device for mount in mounts(MOUNTS.read_text()) if mount.place.parent != self._folder}
+        used = {mount.device for mount in _mounted() if mount.place.parent != self._folder}
         for entry in each(self._root / "sys/class/block"):
             place = entry.resolve()
             disk = place.parent if (place / "partition").exists() else place
@@ -135,6 +135,11 @@ class Mounter:
         _remove(place)
         self._say(f"stick {name}: unmounted")
         return True
+
+
+def _mounted() -> list[Mount]:
+    with mount_table() as table:
+        return list(mounts(table.read()))
 
 
 def _remove(place: Path) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from queue import SimpleQueue
 
 from device.ports import PartMissing, Post, StickIn, StickOut, StickWorked
-from hardware.kernel import MOUNTS, Mount, mounts
+from hardware.kernel import Mount, mount_table, mounts
 from hardware.mounter import RELEASE, SAFE, UNMOUNT_SECONDS_MAX, turn_of
 
 FOLDER = Path("/run/testigo-sticks")
@@ -63,7 +63,7 @@ class Socket:
 
     def _watch(self) -> None:
         stick: PiStick | None = None
-        with MOUNTS.open() as table:
+        with mount_table() as table:
             changed = select.poll()
             changed.register(table, select.POLLPRI)  # the kernel's word that the table is not what was read
             while not self._closed.is_set():
@@ -138,7 +138,7 @@ class PiStick:
             raise _gone()
         (self._wishes / self.name).touch()
         end = time.monotonic() + UNMOUNT_SECONDS_MAX
-        with MOUNTS.open() as table:
+        with mount_table() as table:
             changed = select.poll()
             changed.register(table, select.POLLPRI)
             while self.name in mounts_in(table.read(), self.folder.parent):

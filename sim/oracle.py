@@ -185,11 +185,7 @@ class Oracle:
         )
 
     def _is_whole_by(self, receipt: Receipt, place: Place) -> bool:
-        """Whether a receipt says that its hub holds a record and its pictures (docs/wire.md, 7: 7)."""
-        seq, names_all = place[2], 0 < len(receipt.missing) < MISSING_MAX
-        if seq <= receipt.whole or seq > receipt.seq or not names_all:
-            return seq <= receipt.whole
-        return not any(each.sha256 in self.written[place].pictures for each in receipt.missing)
+        return says_whole(receipt, place[2], self.written[place].pictures)
 
     def published(self, unit: str, topic: str, payload: bytes) -> None:
         """A unit publishes something, whatever becomes of it."""
@@ -499,6 +495,17 @@ class Oracle:
     def _require(self, is_so: bool, promise: str, found: object) -> None:
         if not is_so:
             raise BrokenPromiseError(f"{promise}: {found}")
+
+
+def says_whole(receipt: Receipt, seq: int, pictures: Iterable[str]) -> bool:
+    """Whether a receipt says that its hub holds its chain's envelope `seq` and these, its pictures.
+
+    That is point 7 of custody in docs/wire.md, read here again lest the oracle believe what the store believes.
+    """
+    names_all = 0 < len(receipt.missing) < MISSING_MAX
+    if seq <= receipt.whole or seq > receipt.seq or not names_all:
+        return seq <= receipt.whole
+    return {each.sha256 for each in receipt.missing}.isdisjoint(pictures)
 
 
 def totals(counted: Count) -> Totals:

@@ -54,6 +54,13 @@ def test_a_hold_over_nothing_says_nothing_of_it(here: World) -> None:
     assert here.records() == []
 
 
+def test_a_press_after_a_hold_has_its_verdict_though_the_search_of_the_hold_still_goes_on(here: World) -> None:
+    hold_it(here, COUNT)
+    here.unit.body.press()
+    here.clock.run(LOOK_MS_MAX)
+    assert Signal.AGAIN in here.shown
+
+
 def test_each_tier_ticks_once_and_the_last_one_told_acts(here: World) -> None:
     hold_it(here, OFF)
     told = [signal for signal in here.shown if signal in (Signal.HELD_COUNT, Signal.HELD_QUIET, Signal.HELD_OFF)]

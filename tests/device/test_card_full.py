@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from device.log import Event
-from device.signals import Signal
+from device.signals import FaultCode, Signal
 from device.store import ROOM_BYTES_MIN, CardError
 from tests.device.cards import assert_chained
 from tests.device.world import World, acta, picture, world
@@ -62,6 +62,17 @@ def test_a_photograph_too_long_to_be_kept_is_a_fault_and_the_next_press_keeps(he
     assert "photograph: " in told
     assert here.scan(acta()) is Signal.KEPT
     assert here.settle()
+
+
+def test_want_of_memory_is_not_told_as_the_cards_fault(here: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def without_memory(*_: object) -> None:
+        raise MemoryError
+
+    with monkeypatch.context() as short:
+        short.setattr(here.unit.unit._keeper, "keep", without_memory)
+        assert here.scan(acta()) is Signal.FAULT
+    assert here.unit.body.indicator.codes == [FaultCode.READER]
+    assert here.scan(acta()) is Signal.KEPT
 
 
 def test_a_record_that_was_written_though_the_card_said_no_is_offered_and_forks_nothing(here: World) -> None:

@@ -75,8 +75,8 @@ def test_without_one_it_goes_off_when_they_have_fallen_and_hears_nothing_any_mor
     assert (after, told) == (Off(), [Told.OFF])
 
 
-def test_the_tones_fall_as_long_as_the_signal_of_it_lasts() -> None:
-    assert Signal.GOING_OFF.value.lasts_ms == LEAVING_MS
+def test_the_tones_fall_as_long_as_a_press_can_still_keep_the_unit_on() -> None:
+    assert sum(tone.value.ms + tone.value.gap_ms for tone in Signal.GOING_OFF.value.tones) == LEAVING_MS
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from device.hold import LEAVING_MS
 from device.lamps import ON_MS_MIN, RISE_MS_MIN, Change, Lit, Mixer, Sounded
 from device.signals import PACE_MS, FaultCode, Lamp, Ms, Owner, Signal
 from tests.device.looking import HERTZ_MAX, SAID, Said, by, heard, owner_of, pattern_of, rises, shown, spans, word
@@ -315,3 +316,11 @@ def test_what_goes_on_is_not_begun_anew_by_being_said_again() -> None:
     for at in range(300, 8000, 300):
         mixer.show(Signal.LINK_WAITING, at)
     assert rises(mixer.play(8000), Lamp.LINK) == [0, 2000, 4000, 6000, 8000]
+
+
+def test_ready_is_not_lit_again_between_the_falling_flashes_and_the_dark() -> None:
+    mixer = Mixer(0)
+    mixer.show(Signal.IDLE, 0)
+    mixer.show(Signal.GOING_OFF, 1_000)
+    mixer.play(1_000 + LEAVING_MS + 2_000)
+    assert not any(mixer.is_on(lamp) for lamp in Lamp)

@@ -6,7 +6,16 @@ from random import Random
 
 import pytest
 
-from device.outbox import CUSTODY_WINDOW, OFFER_MS_MAX, OFFER_MS_MIN, REFUSED_MS, REMEMBERED_MAX, SILENT_MS, Chunk, Outbox
+from device.outbox import (
+    CUSTODY_WINDOW,
+    OFFER_MS_MAX,
+    OFFER_MS_MIN,
+    REFUSED_MS,
+    REMEMBERED_MAX,
+    SILENT_MS,
+    Chunk,
+    Outbox,
+)
 from device.store import Kept, Store
 from tests.device.cards import envelopes, keep, keep_many, opened, receipt
 from wire.envelope import CHUNK_BYTES
@@ -220,3 +229,22 @@ def test_a_hub_that_asks_for_pictures_without_end_fills_no_memory(store: Store, 
     assert len(outbox._put_off) <= REMEMBERED_MAX
     outbox.asked("hub-a", CHAIN, (own,), 0)
     assert [each.sha256 for each in offer(outbox, 0) if isinstance(each, Chunk)] == [own.sha256]
+
+
+def test_a_hub_that_asks_for_what_a_picture_has_not_keeps_no_other_hub_from_it(store: Store, outbox: Outbox) -> None:
+    chain = keep_many(store, 1)
+    for now in (0, REFUSED_MS):
+        outbox.asked("hub-a", chain, (missing_of(store, chain, 1, 99),), now)
+        outbox.asked("hub-b", chain, (missing_of(store, chain, 1, 0),), now)
+        assert [each.number for each in offer(outbox, now) if isinstance(each, Chunk)] == [0]
+
+
+def test_hubs_have_their_pictures_in_turn_however_many_one_of_them_asks_for(store: Store, outbox: Outbox) -> None:
+    for number in (1, 2):
+        keep(store, number, content=bytes(3 * CHUNK_BYTES))
+    chain = store.place().chain
+    asked = [Missing((0, 1, 2), pictures[0]) for _, pictures in store.unsettled(1)]
+    outbox.asked("hub-a", chain, (asked[0],), 0)
+    outbox.asked("hub-b", chain, (asked[1],), 0)
+    sent = [each.sha256 for _ in range(4) for each in offer(outbox, 0, chunks=1) if isinstance(each, Chunk)]
+    assert sent == [each.sha256 for each in (*asked, *asked)]

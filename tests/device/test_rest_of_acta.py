@@ -144,6 +144,16 @@ def test_an_acta_without_a_qr_code_is_kept_with_its_parts(here: World) -> None:
     assert [each.words for each in counted.parts] == ["part 2 of record 1"]
 
 
+def test_a_sheet_whose_code_was_not_made_out_is_searched_as_long_when_it_is_pressed_again(here: World) -> None:
+    assert press_over(here, part(1))[0] is Signal.KEPT_UNREAD
+    for _ in range(2):
+        verdict, ms = press_over(here, part(1))
+        assert verdict is Signal.KEPT_PART
+        assert ms >= SEARCH_MS_MAX
+    assert here.scan(acta()) is Signal.KEPT
+    assert press_over(here, part(2))[1] <= PART_MS + LOOK_MS
+
+
 def test_a_part_that_the_card_did_not_take_is_a_part_still_when_it_is_pressed_again(here: World) -> None:
     here.scan(acta())
     here.unit.set_card_size(0)

@@ -218,7 +218,8 @@ OPEN = Memory(first=FIRST, open_until=OPEN_MS)
 
 def test_a_good_picture_of_a_sheet_without_a_code_is_kept_when_the_search_is_over() -> None:
     assert step(Searching(0), replace(SHEET, at=SEARCH_MS_MAX - 1))[1] == (Look(0),)
-    assert step(Searching(0), SHEET) == (Keeping(Signal.KEPT_UNREAD), (Keep((), NO_CODE),))
+    keeping = Keeping(Signal.KEPT_UNREAD, Memory(is_unread=True))
+    assert step(Searching(0), SHEET) == (keeping, (Keep((), NO_CODE),))
 
 
 def test_what_is_no_sheet_is_refused_and_kept_when_it_is_insisted_on() -> None:

@@ -10,7 +10,8 @@ from queue import Queue
 import pytest
 
 from device.ports import BodyEvent, PartMissing, Stick, StickIn, StickOut, StickWorked
-from hardware.kernel import MOUNTS, mounts
+from hardware import kernel
+from hardware.kernel import MOUNTS, Mount, mount_table, mounts
 from hardware.mounter import KINDS, SAFE, Mounter, main
 from hardware.sticks import Socket, mounts_in
 from tests.hardware.roots import USB, Port, image, mounting, port, write
@@ -237,6 +238,17 @@ def test_a_mounter_that_was_killed_goes_on_where_it_was(here: Port, watched: Wat
         stick.beside(stick.release)
         assert watched.next() == StickWorked(stick, None)
     assert table(here) == {}
+
+
+def test_a_mount_whose_name_is_no_text_hides_no_stick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kernel, "MOUNTS", tmp_path / "mountinfo")
+    kernel.MOUNTS.write_bytes(  # as a desktop calls one after its label
+        b"36 35 8:17 / /media/caf\xe9\r\xe2\x80\xa8 rw - vfat /dev/sdb1 rw\n"
+        b"37 35 8:1 / /run/sticks/sda1 rw,nosuid - vfat /dev/sda1 rw\n"
+    )
+    with mount_table() as opened:
+        found = mounts_in(opened.read(), Path("/run/sticks"))
+    assert found == {"sda1": Mount("8:1", Path("/run/sticks/sda1"), frozenset({"rw", "nosuid"}))}
 
 
 def test_a_wish_that_is_no_file_stops_nobody(here: Port, watched: Watched, tmp_path: Path) -> None:

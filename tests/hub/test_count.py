@@ -144,5 +144,17 @@ def test_parts_of_a_sheet_stand_together_beside_their_first_and_never_count(hub:
     assert "4 pictures of the rest of a sheet, not counted:" in text(counted)
 
 
+def test_a_part_in_which_an_acta_was_read_counts_as_what_it_says_once(hub: HubHere) -> None:
+    unit = hub.unit("unit-1")
+    whole = unit.record([some_payload(1)])
+    hub.take(unit.publish(whole))
+    first = identity_of(unit, whole)
+    for mesa, mode in ((1, Mode.LIVE), (2, Mode.LIVE), (2, Mode.LIVE), (3, Mode.TRAINING)):
+        hub.take(unit.publish(unit.record([some_payload(mesa)], first=first, part=2, mode=mode)))
+    hub.take(unit.publish(unit.record(first=first, part=3, mode=Mode.TRAINING)))
+    counted = hub.count()
+    assert (counted.counted, counted.conflicts, counted.parts, counted.training) == (2, [], [], 2)
+
+
 def identity_of(unit: SomeUnit, record: Record) -> str:
     return hashlib.sha256(note.text_of(note.write(record, unit.signer))).hexdigest()
