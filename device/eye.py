@@ -14,6 +14,7 @@ from device.memory import where
 from device.ports import FrameRead, Ms
 from device.reader import Knowledge, Reader, Reading
 from device.reader.measure import MODULES, Measures, measure
+from device.reader.square import view_of
 from device.reader.why import why
 from wire.acta import Profile
 from wire.record import NOTHING_KNOWN, Quality
@@ -84,7 +85,8 @@ def certificate(luma: NDArray[np.uint8], reading: Reading, module_mm: float = 0.
         return _measured(
             quality, module_mm, tray.turned(math.degrees(math.atan2(down, along))), _sharpness(seen.blur * seen.pitch)
         ), False
-    hindered, lies = why(luma, corners), tray.look(luma)
+    view = view_of(luma)
+    hindered, lies = why(luma, corners, view=view), tray.look(luma, view)
     cause = hindered.cause
     if cause is Cause.NO_CODE and lies.is_paper and lies.sharpness < tray.SHARPNESS_MIN:
         cause = Cause.BLURRED

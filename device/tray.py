@@ -48,13 +48,14 @@ class Lies:
     sharpness: float
 
 
-def look(luma: Luma) -> Lies:
+def look(luma: Luma, view: View | None = None) -> Lies:
     """Looks what lies there.
 
     Args:
         luma: shape (height, width), uint8.
+        view: of this frame, where it is at hand; else it is made.
     """
-    view = view_of(luma)
+    view = view or view_of(luma)
     count, labels, stats, _ = cv2.connectedComponentsWithStats(view.paper.astype(np.uint8))
     if count < 2:
         return Lies(is_paper=False, skew_deg=0.0, sharpness=0.0)

@@ -51,7 +51,9 @@ class Hindered:
     measures: Measures | None = None
 
 
-def why(luma: Luma, corners: NDArray[np.floating] | None = None, modules: int = MODULES) -> Hindered:
+def why(
+    luma: Luma, corners: NDArray[np.floating] | None = None, modules: int = MODULES, view: View | None = None
+) -> Hindered:
     """Says why a frame could not be read.
 
     Args:
@@ -59,8 +61,9 @@ def why(luma: Luma, corners: NDArray[np.floating] | None = None, modules: int = 
         corners: shape (4, 2), px: the outer corners of what the reader took for a symbol; None when it found nothing.
             Where a square stands out they only say its corners more exactly.
         modules: modules a side, where known.
+        view: of this frame, where it is at hand; else it is made.
     """
-    view = view_of(luma)
+    view = view or view_of(luma)
     square, located = square_of(view), None if corners is None else view.from_frame(corners)
     hindered = None
     if square is not None:

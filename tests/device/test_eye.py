@@ -52,7 +52,7 @@ def test_the_certificate_of_a_clean_photograph_is_sane() -> None:
 
 @pytest.mark.parametrize("fails", ["measure", "why"])
 def test_what_was_read_is_kept_though_the_certificate_fails(fails: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise ZeroDivisionError("somebody's name")
 
     monkeypatch.setattr(f"device.eye.{fails}", fail)
@@ -98,7 +98,7 @@ def test_the_certificate_of_an_empty_tray_measures_nothing() -> None:
 
 
 def test_a_certificate_that_fails_is_logged_and_the_acta_is_kept(here: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise ZeroDivisionError
 
     monkeypatch.setattr("device.eye.measure", fail)
