@@ -132,7 +132,7 @@ class Custody:
                 self._delivered(payload)
 
     @property
-    def is_up(self) -> bool:
+    def has_room(self) -> bool:
         """Whether there is a link with room on it."""
         return self._up is not None and not self._is_leaving and len(self._on_their_way) < self._up.window
 

@@ -207,7 +207,23 @@ class Health:
         if now < self._beat_at:
             return None
         self._beat_at, self._beaten_at = now + BEAT_MS, now
-        return beat_of(self._settings, self._store, self._storage, self._vitals, self.reads, self.troubles, now)
+        place, reads = self._store.place(), self.reads
+        # What is measured is told coarsely, for it travels in clear.
+        return Beat(
+            battery=_battery_word(self._vitals, self.troubles),
+            boot=self._store.boot,
+            chain=place.chain,
+            deployment=self._settings.deployment,
+            heat=_heat_word(self._vitals, self.troubles),
+            kept=self._store.count(),
+            minutes=now // 600_000 * 10,
+            read=reads.read,
+            room=self._storage.free() // PHOTOGRAPH_BYTES,
+            scans=reads.scans,
+            troubles=tuple(sorted(trouble.word for trouble in self.troubles)),
+            unit=self._settings.unit,
+            waiting=self._store.waiting_count(self._settings.receipts),
+        )
 
     def _look(self) -> None:
         """Looks what has begun and what has ended."""
@@ -231,34 +247,6 @@ class Health:
                     self._show(Signal.POWER_GOOD)
         if self.troubles != before:
             self._beat_at = min(self._beat_at, max(self._clock.ms(), self._beaten_at + BEAT_MS_MIN))
-
-
-def beat_of(
-    settings: Settings,
-    store: Store,
-    storage: Storage,
-    vitals: Vitals,
-    reads: Reads,
-    troubles: Collection[Trouble],
-    now: Ms,
-) -> Beat:
-    """A beat: what is measured in it is coarse, for it travels in clear."""
-    place = store.place()
-    return Beat(
-        battery=_battery_word(vitals, troubles),
-        boot=store.boot,
-        chain=place.chain,
-        deployment=settings.deployment,
-        heat=_heat_word(vitals, troubles),
-        kept=store.count(),
-        minutes=now // 600_000 * 10,
-        read=reads.read,
-        room=storage.free() // PHOTOGRAPH_BYTES,
-        scans=reads.scans,
-        troubles=tuple(sorted(trouble.word for trouble in troubles)),
-        unit=settings.unit,
-        waiting=store.waiting_count(settings.receipts),
-    )
 
 
 def _battery_word(vitals: Vitals, troubles: Collection[Trouble]) -> str:

@@ -159,8 +159,7 @@ class Keeper:
         )
         signed = note.write(envelope, self._signer)
         self.store.keep(Note(envelope, note.text_of(signed)), join(signed, sealed_record), writing)
-        identity = hashlib.sha256(note.text_of(written)).hexdigest()
-        return Placed(place.chain, place.seq, place.prev, identity)
+        return Placed(place.chain, place.seq, place.prev, note.identity_of(written))
 
     def _prepare(self, frame: Frame, place: Place, number: int) -> Prepared:
         sealed = seal(frame.picture, self._recipients, self._context(place, f"picture/{number}"))

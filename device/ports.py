@@ -50,13 +50,8 @@ class ButtonReleased:
 class ButtonHeld:
     """The button is down as the body is made: told once, in place of its press; its release follows like any other's.
 
-    So somebody holds it while the power comes on, or it is stuck.
-
-    Attributes:
-        at_power_on: whether the power has just come on; else the firmware alone began anew, and it is a press.
+    So somebody holds it while the power comes on, or while the firmware alone begins anew; or it is stuck.
     """
-
-    at_power_on: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,7 +305,13 @@ class Clock(Protocol):
 
     * `ms` never goes backward.
     * `seconds` is only believed; it may jump, and may stand in 1970.
+    * `power` is the same at every start of the firmware until the power goes, and another when it has come back.
     """
+
+    @property
+    def power(self) -> str:
+        """Which time it is that the power is on: one word."""
+        ...
 
     def ms(self) -> Ms:
         """Milliseconds since this start of the unit."""

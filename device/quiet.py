@@ -6,6 +6,7 @@ A unit that was made quiet has a reason to be, and whoever cuts its power must n
 import os
 
 from device.ports import Storage
+from device.store import sync_folder
 
 
 class Quiet:
@@ -34,8 +35,4 @@ class Quiet:
             self._file.touch()
         else:
             self._file.unlink(missing_ok=True)
-        folder = os.open(self._file.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        sync_folder(self._file.parent)

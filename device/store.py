@@ -195,7 +195,7 @@ class Store:
         self._extras = self._table("extra", "hub", "envelope_id")
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            _sync_folder(storage.folder)
+            sync_folder(storage.folder)
             self._open()
             self.boot = self._count_boot(None)
         except (OSError, PeeweeException, sqlite3.Error) as error:
@@ -249,7 +249,7 @@ class Store:
                 self._index.replace(aside)
             for suffix in ("-wal", "-shm"):
                 self._index.with_name(self._index.name + suffix).unlink(missing_ok=True)
-            _sync_folder(self._index.parent)
+            sync_folder(self._index.parent)
             self._repaired(f"the index was bad ({error}); it is now {aside.name}, and is built again from the files")
             _connect(self._database)
         self._look_at_files()
@@ -292,7 +292,7 @@ class Store:
             # Or that sync failed, and after one that failed another says nothing of what was to be written before.
             for kept in {chain: Kept(chain, seq, "") for chain, seq in orphans}.values():
                 self._write_again(kept)
-            _sync_folder(self.folder)
+            sync_folder(self.folder)
         present = self._chains.select().order_by(self._chains.id.desc()).first()
         left_alone = {chain for chain, seq in orphans if not self._adopt_one(Kept(chain, seq, ""), names)}
         if present is None or present["chain"] in left_alone:
@@ -445,7 +445,7 @@ class Store:
                 (self.folder / f"picture-{number}.new").replace(self.folder / name)
             # The envelope's file comes last: where it is, its pictures are.
             (self.folder / "envelope.new").replace(self.folder / f"{statement.chain}-{statement.seq}.envelope")
-            _sync_folder(self.folder)
+            sync_folder(self.folder)
             self._insert(self._chain, envelope, publication)
             self._place, self._is_sure = Place(statement.chain, statement.seq + 1, envelope.hash), True
         except (OSError, PeeweeException, sqlite3.Error) as error:
@@ -713,7 +713,7 @@ class Store:
         for files in ([row.kept.file_name for row in rows], [name for row in rows for name in row.pictures]):
             for name in files:
                 (self.folder / name).unlink(missing_ok=True)
-            _sync_folder(self.folder)
+            sync_folder(self.folder)
         with self._transaction():
             for row in rows:
                 self._pictures.delete().where(self._pictures.envelope_id == row.id).execute()
@@ -877,7 +877,8 @@ def _size(path: Path) -> int:
         return 0
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Makes what was renamed, made or removed in a folder outlive a power cut."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(handle)

@@ -42,6 +42,7 @@ from device.ports import (
     StickOut,
     StickWorked,
 )
+from device.power import Power
 from device.quiet import Quiet
 from device.room import Room
 from device.scan import (
@@ -136,6 +137,7 @@ class Unit:
         self._mesas: set[str] = set()
         self._pressed_at: Ms = 0
         self._card_told_at: Ms = 0
+        self._power = Power(body.storage, body.clock.power)
         self._quiet = Quiet(body.storage)
         body.indicator.quiet(self._quiet.is_on)
         body.indicator.show(Signal.STARTING)
@@ -177,8 +179,10 @@ class Unit:
         except CardError:  # started anew it looks at all of the card again, which is all that could be done here
             self._body.indicator.show(FaultCode.CARD)
             raise
-        if self._keeper.mode is Mode.TRAINING:
+        if self._keeper.mode is Mode.TRAINING or self._power.is_training:
             self._train()
+        else:
+            self._with_card(lambda: self._power.remember(is_training=False))
         if self._quiet.is_on:
             self._body.indicator.show(Signal.QUIET)
 
@@ -208,8 +212,8 @@ class Unit:
                 self._button(hold.WentDown(self._now()))
             case ButtonReleased():
                 self._button(hold.CameUp(self._now()))
-            case ButtonHeld(at_power_on):
-                self._button(hold.WentDown(self._now(), at_power_on))
+            case ButtonHeld():  # by whoever wants to train, if the power has just come on; else it is a press
+                self._button(hold.WentDown(self._now(), self._power.is_new))
             case FrameTaken(frame):
                 if self._looks:  # else it is the answer to a look that was given up
                     press = self._looks.popleft()
@@ -283,7 +287,7 @@ class Unit:
 
     def _beat(self, now: Ms) -> None:
         """Says how the unit is, when it is time; where there is no link, it is time again later."""
-        if self._custody.is_up and (beat := self._health.beat(now)):
+        if self._custody.has_room and (beat := self._health.beat(now)):
             self._custody.say(Leaf.BEAT, note.write(beat, self._signer))
 
     # The button: pressed, held, let go.
@@ -335,6 +339,7 @@ class Unit:
     def _train(self) -> None:
         """Marks all that is kept from now on as training, and shows it."""
         self._keeper.mode = Mode.TRAINING
+        self._with_card(lambda: self._power.remember(is_training=True))
         self._log(Event.TRAINING)
         self._show(Signal.IDLE)
 

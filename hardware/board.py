@@ -12,7 +12,7 @@ from device.signals import FaultCode
 from device.store import CardError
 from hardware.calibration import FILE
 from hardware.camera import PiCamera, open_camera
-from hardware.clock import SystemClock, has_just_started
+from hardware.clock import SystemClock
 from hardware.gpio import open_pins
 from hardware.pins import Pins
 from hardware.sticks import FOLDER, Socket
@@ -59,7 +59,7 @@ def make_body(settings: Settings, post: Post) -> Body:
         storage=storage,
         link=MqttLink(settings.brokers, settings.base, settings.unit, subscription, post),
         beside=(
-            PushButton(pins.button, factory, post, at_power_on=has_just_started()),
+            PushButton(pins.button, factory, post),
             Watch(Sensors(storage.folder, clock, lines), post, changed),
             Socket(FOLDER, post),
         ),

@@ -20,10 +20,9 @@ class PushButton:
         pin: where it hangs.
         factory: where pins come from.
         post: the inbox.
-        at_power_on: whether the computer's power has just come on.
     """
 
-    def __init__(self, pin: Pin, factory: Factory, post: Post, *, at_power_on: bool = True) -> None:
+    def __init__(self, pin: Pin, factory: Factory, post: Post) -> None:
         self._post = post
         self._changing = threading.Lock()
         self._is_down = False
@@ -41,7 +40,7 @@ class PushButton:
             self._button.when_deactivated = self._came_up
             if self._button.is_active:
                 self._is_down = True
-                post(ButtonHeld(at_power_on))
+                post(ButtonHeld())
 
     def close(self) -> None:
         """Lets the pin go."""

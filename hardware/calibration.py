@@ -18,6 +18,7 @@ import numpy as np
 from msgspec import Meta
 from numpy.typing import NDArray
 
+from device.store import sync_folder
 from wire.errors import OurFault
 
 if TYPE_CHECKING:
@@ -192,11 +193,7 @@ def write(calibration: Calibration, file: Path) -> None:
         opened.flush()
         os.fsync(opened.fileno())
     new.replace(file)
-    folder = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    sync_folder(file.parent)
 
 
 def fitting(file: Path, camera: str, size: tuple[int, int]) -> tuple[Calibration | None, str]:

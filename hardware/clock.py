@@ -14,15 +14,6 @@ from hardware.kernel import number, value
 EARLIEST_SECONDS = 1_704_067_200
 """1 January 2024 UTC: a date before testigo was written was never set."""
 
-POWER_ON_SECONDS = 120.0
-"""Until then the computer's power has just come on: the slowest board runs the firmware after 40 s, a card that must be
-checked makes it more."""
-
-
-def has_just_started() -> bool:
-    """Whether the computer has, and not the firmware alone, which systemd starts anew: by the time since its start."""
-    return time.monotonic() < POWER_ON_SECONDS
-
 
 class SystemClock:
     """The Pi's clocks; its monotonic one starts when this is made.
@@ -33,9 +24,15 @@ class SystemClock:
 
     def __init__(self, root: Path = Path("/")) -> None:
         self._start_ns = time.monotonic_ns()
+        self._boot = root / "proc/sys/kernel/random/boot_id"
         self._board = root / "sys/class/rtc/rtc0"
         # Touched by systemd-timesyncd when the network has corrected the date since the power came on.
         self._corrected = root / "run/systemd/timesync/synchronized"
+
+    @property
+    def power(self) -> str:
+        """The kernel draws it as it starts."""
+        return self._boot.read_text("ascii").strip()
 
     def ms(self) -> Ms:
         """Milliseconds since this start of the unit."""

@@ -5,7 +5,6 @@ many units read it. A mesa with two different sets is in conflict, and does not 
 """
 
 import csv
-import hashlib
 import itertools
 import os
 import secrets
@@ -22,7 +21,7 @@ from hub.ledger import Ledger, Outcome
 from hub.pictures import fsync_folder
 from wire.acta import Acta, Profile
 from wire.errors import OurFault
-from wire.note import text_of
+from wire.note import identity_of
 
 Row = tuple[str, str, int, int, str]
 """A record that does not count: unit, chain, seq, when it was kept, and why."""
@@ -140,7 +139,7 @@ def _parts(ledger: Ledger) -> list[Row]:
         identity: (unit, chain, seq)
         for unit, chain in sorted({(unit, chain) for unit, chain, *_ in rows})
         for seq, text in ledger.notes(unit, chain)
-        if (identity := hashlib.sha256(text_of(text)).hexdigest()) in firsts
+        if (identity := identity_of(text)) in firsts
     }
     placed: list[tuple[tuple[str, str, int], Row]] = []
     for unit, chain, seq, at, words in rows:

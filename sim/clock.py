@@ -5,6 +5,7 @@ Both can also be asked to do something later, which is all the scheduling a simu
 
 import heapq
 import itertools
+import secrets
 import threading
 import time
 from collections.abc import Callable
@@ -20,6 +21,11 @@ DATE = 1722211446
 
 class Schedule(Protocol):
     """A unit's clock that can also do things later."""
+
+    @property
+    def power(self) -> str:
+        """Which time it is that the power is on."""
+        ...
 
     def ms(self) -> Ms:
         """Milliseconds since the start."""
@@ -39,7 +45,9 @@ class Schedule(Protocol):
 
 
 class SteppedClock:
-    """Time that passes only in `run`: everything due is done in order, on the caller's thread."""
+    """Time that passes only in `run`: everything due is done in order, on the caller's thread; the power stays on."""
+
+    power = "on"
 
     def __init__(self) -> None:
         self.jump_seconds = 0
@@ -91,17 +99,24 @@ class OwnClock:
     Attributes:
         jump_seconds: how wrong it is.
         is_set: whether it knows where its date comes from.
+        powers: how often its power has come on.
     """
 
     def __init__(self, of: Schedule) -> None:
         self.jump_seconds = 0
         self.is_set = True
+        self.powers = 0
         self._of = of
         self._began: Ms = of.ms()
 
     def start(self) -> None:
         """The machine starts: its milliseconds begin again."""
         self._began = self._of.ms()
+
+    @property
+    def power(self) -> str:
+        """Which time it is that its power is on."""
+        return str(self.powers)
 
     def ms(self) -> Ms:
         """Milliseconds since the start of the machine."""
@@ -121,9 +136,14 @@ class OwnClock:
 
 
 class WallClock:
-    """The machine's own time; what is to be done later is done on a thread of its own."""
+    """The machine's own time; what is to be done later is done on a thread of its own.
+
+    Attributes:
+        power: each clock is made as the power of a simulated unit comes on.
+    """
 
     def __init__(self) -> None:
+        self.power = secrets.token_hex(8)
         self._began = time.monotonic_ns()
 
     def ms(self) -> Ms:

@@ -42,7 +42,7 @@ OF_UNIT = ("device.unit", "device.custody", "device.route", "device.outbox", "de
 OF_HUB = ("hub.running", "hub.intake", "hub.turn", "hub.ledger", "hub.pictures")
 """The modules at any line of which a plug may be pulled: those that touch a disk, or decide what is on it."""
 
-_WRITERS = ("_write_durably", "_sync_folder")
+_WRITERS = ("_write_durably", "sync_folder")
 """What of `device.store` writes files: where a card may refuse."""
 
 LINGER_MS = 5
@@ -148,6 +148,15 @@ class SimUnit:
             CardError: the card cannot be used; the power is off again.
         """
         assert not self._is_plugged, "pull the plug first: it is off, and its power is not"
+        self.clock.powers += 1
+        self._begin()
+
+    def restart(self) -> None:
+        """Kills the firmware, and starts it anew: what was in memory is gone, and the power was on all the time."""
+        self.cut_power()
+        self._begin()
+
+    def _begin(self) -> None:
         self._life = started = object()
         self._is_plugged = True
         try:

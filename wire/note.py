@@ -274,6 +274,11 @@ def text_of(note: bytes) -> bytes:
     return note[: note.rindex(b"\n\n") + 1]
 
 
+def identity_of(note: bytes) -> str:
+    """The hash of a note that was verified before, or that we wrote ourselves: as `Note.hash`."""
+    return hashlib.sha256(text_of(note)).hexdigest()
+
+
 def key_id_of(note: bytes) -> bytes:
     """The id of the key that signed a note which was verified before."""
     return base64.b64decode(note.rpartition(b" ")[2])[:4]

@@ -242,6 +242,26 @@ def test_held_at_power_on_all_that_is_kept_is_training_and_never_counts(here: Wo
     assert here.records()[-1].mode is Mode.LIVE, "a new start is no training any more"
 
 
+def test_training_goes_on_though_the_firmware_begins_anew_and_ends_with_the_power(in_training: World) -> None:
+    for mesa in (1, 2):  # it may crash more than once
+        in_training.unit.restart()
+        in_training.clock.run(1_000)
+        assert lamps(in_training)[-1] is Signal.TRAINING
+        in_training.scan(acta(mesa))
+    in_training.unit.cut_power()
+    in_training.unit.power_on()
+    in_training.scan(acta(3))
+    assert [record.mode for record in in_training.records()] == [Mode.TRAINING, Mode.TRAINING, Mode.LIVE]
+
+
+@pytest.mark.parametrize("spoiled", [b"", b"\xff\xfe", b"training", b"2", b"2 trainin", b"2 training live"])
+def test_what_is_no_word_of_ours_on_training_makes_no_training(in_training: World, spoiled: bytes) -> None:
+    (in_training.settings.card / "power").write_bytes(spoiled)
+    in_training.unit.restart()
+    in_training.scan(acta())
+    assert in_training.records()[-1].mode is Mode.LIVE
+
+
 def test_training_is_shown_between_any_two_scans_however_fast_they_follow(in_training: World) -> None:
     for mesa in (1, 2, 3):
         in_training.scan(acta(mesa))
@@ -251,10 +271,9 @@ def test_training_is_shown_between_any_two_scans_however_fast_they_follow(in_tra
 
 @pytest.mark.parametrize("ms", [200, COUNT, OFF])
 def test_a_button_held_while_the_firmware_alone_begins_anew_is_a_press_and_no_training(here: World, ms: int) -> None:
-    here.unit.cut_power()
-    here.unit.power_on()
+    here.unit.restart()
     here.unit.body.camera.lay(picture(acta()))
-    here.unit.body.post(ButtonHeld(at_power_on=False))
+    here.unit.body.post(ButtonHeld())
     here.clock.run(ms)
     here.unit.body.release()
     here.clock.run(200)

@@ -13,7 +13,7 @@ from gpiozero.pins.mock import MockFactory
 
 from device.ports import BodyEvent, Measured, PartMissing, Vitals
 from hardware.card import CardHealth
-from hardware.clock import EARLIEST_SECONDS, POWER_ON_SECONDS, SystemClock, has_just_started
+from hardware.clock import EARLIEST_SECONDS, SystemClock
 from hardware.health import Sensors, Watch
 from hardware.pins import Pins
 from hardware.power import Gauges, Lines, Power, percent_of
@@ -262,14 +262,6 @@ def test_where_the_date_comes_from_is_told(
         write(tmp_path, "run/systemd/timesync/synchronized", "")
     clock = SystemClock(tmp_path)
     assert (clock.source(), clock.is_lost, clock.has_board) == (source, is_lost, hctosys is not None)
-
-
-@pytest.mark.parametrize(("seconds", "has"), [(20.0, True), (POWER_ON_SECONDS, False), (40_000.0, False)])
-def test_a_firmware_that_is_started_anew_later_is_no_power_that_comes_on(
-    monkeypatch: pytest.MonkeyPatch, seconds: float, has: bool
-) -> None:
-    monkeypatch.setattr(time, "monotonic", lambda: seconds)
-    assert has_just_started() is has
 
 
 # All of it

@@ -53,6 +53,13 @@ def test_the_milliseconds_never_go_backward(bench: Bench) -> None:
     assert seen == sorted(seen)
 
 
+@pytest.mark.parametrize("clocks", [lambda: (SystemClock(), SystemClock()), lambda: (SteppedClock(),) * 2])
+def test_the_power_is_one_word_and_the_same_at_each_start(clocks: Callable[[], tuple[Clock, Clock]]) -> None:
+    first, second = clocks()
+    assert len(first.power.split()) == 1
+    assert first.power == second.power
+
+
 def test_the_milliseconds_are_milliseconds(bench: Bench) -> None:
     before = bench.clock.ms()
     bench.pass_ms(50)
