@@ -13,7 +13,7 @@ test hunt: export PYTHONDONTWRITEBYTECODE =
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check debian13 bench hunt docs pins
+.PHONY: help demo test check debian13 nspawn arm64 bench hunt docs pins
 
 help: ## list these targets
 	@sed -n 's/^\([a-z0-9]*\):[^#]*## \(.*\)/  make \1,\2/p' Makefile | awk -F, '{ printf "%-16s", $$1; sub(/^[^,]*,/, ""); print }'
@@ -23,7 +23,8 @@ demo: .venv/stamp ## watch units, a broker and a hub carry actas to their totals
 	@$(BIN)/testigo-sim demo
 
 test: check .venv/picamera2/stamp ## run every check, then every test but the hunts
-	@.ci/apt mosquitto postgresql openssl strace iproute2 e2fsprogs gcc libc6-dev
+	@.ci/apt mosquitto postgresql openssl strace iproute2 e2fsprogs gcc libc6-dev mtools mosquitto-dev libmosquitto-dev \
+		nftables swtpm tpm2-tools libtss2-tcti-swtpm0 rauc squashfs-tools python3-yaml
 	$(BIN)/pytest $(WORKERS)
 
 check: .venv/stamp ## lint, formatting, types and import contracts
@@ -37,13 +38,22 @@ debian13: .venv/stamp ## test the camera on the real picamera2 and libcamera, an
 	@.ci/apt mmdebstrap debian-archive-keyring gcc libc6-dev iproute2
 	tests/debian13/run
 
+nspawn: .venv/stamp ## start a written card in a Debian 13: first boot, services, watchdog, hardening (as root)
+	@.ci/apt mmdebstrap debian-archive-keyring systemd-container gcc libc6-dev swig fdisk e2fsprogs mtools
+	tests/nspawn/run
+
+arm64: .venv/stamp ## install a card's kit on a Debian 13 of arm64 under qemu, and run the core of the tests there (as root)
+	@.ci/apt mmdebstrap debian-archive-keyring
+	tests/arm64/run
+
 bench: .venv/peers/stamp ## measure, beside the nearest peer
 	@.ci/apt mosquitto
 	@.ci/apt --try libzbar0
 	$(BIN)/python -m bench
 
 hunt: .venv/stamp ## look for rare faults: the hunts, and each property on twenty times the examples
-	@.ci/apt mosquitto postgresql openssl strace iproute2 e2fsprogs gcc libc6-dev
+	@.ci/apt mosquitto postgresql openssl strace iproute2 e2fsprogs gcc libc6-dev mtools mosquitto-dev libmosquitto-dev \
+		nftables swtpm tpm2-tools libtss2-tcti-swtpm0 rauc squashfs-tools python3-yaml
 	HYPOTHESIS_PROFILE=hunt $(BIN)/pytest $(WORKERS) -m "hunt or hypothesis" -o timeout=3600
 
 docs: .venv/stamp ## redraw the pages that are made from the code
@@ -53,6 +63,9 @@ docs: .venv/stamp ## redraw the pages that are made from the code
 pins: .venv/stamp ## re-pin requirements.txt with hashes (UPGRADE=--upgrade for the newest versions)
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header \
 		$(UPGRADE) --extra dev pyproject.toml -o requirements.txt
+	echo pip | $(BIN)/uv pip compile --quiet --python-version 3.13 --python-platform aarch64-manylinux_2_28 --generate-hashes \
+		--no-annotate --no-header $(UPGRADE) --constraint requirements.txt --extra unit --extra pi pyproject.toml - \
+		-o provisioning/unit.txt
 
 # Made anew, never patched: what is in it is what the pins say, with no left-overs. pip alone would take a system package of
 # the pinned version unhashed, hence --ignore-installed.

@@ -26,7 +26,8 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from sim.broker import Broker
 from sim.deployment import write_key
-from tests.hub.some_unit import DEPLOYMENT, PROFILE, SomeUnit, some_payload
+from tests.hub.some_unit import DEPLOYMENT, SomeUnit, some_payload, write_package
+from tests.wire.samples import PACKAGES
 from wire.receipt import Receipt
 from wire.seal import Opener
 from wire.topics import Leaf, subscription
@@ -213,12 +214,12 @@ def _settings(folder: Path, port: int, seal_key: X25519PrivateKey, units: Sequen
     keys.mkdir(parents=True)
     for name, key in (("sign.pem", ec.generate_private_key(ec.SECP256R1())), ("seal.pem", seal_key)):
         write_key(keys / name, key)
+    write_package(folder)
     (folder / "register").write_text("".join(f"{unit.signer.verifier}\n" for unit in units), "utf-8")
     settings = folder / "hub.toml"
     lines = (
         'name = "hub-a"',
-        f'deployment = "{DEPLOYMENT}"',
-        f'profile = "{PROFILE}"',
+        f'packages = "{PACKAGES.verifier}"',
         'keys = "keys"',
         'register = "register"',
         'database = "ledger.sqlite"',

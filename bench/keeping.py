@@ -27,7 +27,7 @@ from device.keys import signer_from
 from device.ports import Frame
 from device.reader import Reader
 from device.settings import read
-from device.store import Store
+from device.store import Store, Writing
 from sim import deployment, paper
 from sim.body import SimStorage
 from sim.clock import SteppedClock
@@ -119,12 +119,12 @@ class Made:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._store, name)
 
-    def write(self, sealed: bytes, _number: int) -> "Future[None]":
+    def write(self, sealed: bytes, _number: int) -> Writing:
         """Takes a sealed picture."""
         self._sealed.append(sealed)
-        return Future()
+        return Writing(Future(), Future())
 
-    def keep(self, envelope: Note[Envelope], publication: bytes, _pictures: Sequence["Future[None]"]) -> None:
+    def keep(self, envelope: Note[Envelope], publication: bytes, _pictures: Sequence[Writing]) -> None:
         """Takes the envelope."""
         self._envelope = envelope, publication
 

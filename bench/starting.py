@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import segno
 
-from device.ports import Body, ButtonPressed, Camera, Frame, FrameTaken, Post
+from device.ports import ButtonPressed, Camera, Frame, FrameTaken, Post
 from device.signals import Signal
 from sim import deployment
 from sim.clock import SteppedClock
@@ -94,9 +94,7 @@ def _unit(path: Path, camera: Callable[[Post], Camera] | None = None) -> Bench:
     reader = ReaderApart(inbox.put, partial(open_eye, settings.profile))
     link = Exchange(clock).link(settings.unit, inbox.put)
     simulated = make(clock, settings.card, link, inbox.put)
-    body = (
-        Body(camera(inbox.put), simulated.indicator, clock, simulated.body.storage, link) if camera else simulated.body
-    )
+    body = replace(simulated.body, camera=camera(inbox.put)) if camera else simulated.body
     signer = signer_from(settings.key, settings.unit)
     unit = Unit(settings, body, reader, inbox, signer, random.Random(1), lambda *_, **__: None)
     unit.start()

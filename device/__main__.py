@@ -31,12 +31,22 @@ def main(arguments: list[str] | None = None) -> int:
         parents=[common],
         help="remove from the card all that enough hubs have receipted, now; the unit must be stopped",
     )
+    enrol = commands.add_parser(
+        "enrol",
+        parents=[common],
+        help="make the unit's keys, ask the authority to let it belong, and take up its answer, one step each time",
+        description="Exit status: 0 if the unit is enrolled, 3 if it waits for the answer, 2 if it cannot enrol.",
+    )
+    enrol.add_argument("--token", type=Path, required=True, metavar="FILE", help="what the card was given to enrol by")
+    enrol.add_argument("places", type=Path, nargs="+", metavar="PLACE", help="a stick, or the boot partition's folder")
     options = parser.parse_args(arguments)
     try:
         if options.command == "read":
             return _read(read, options)
         if options.settings is None:
             parser.error("say --settings FILE to run the unit, or: read FILE...")
+        if options.command == "enrol":
+            return _enrol(options)
         if options.command == "purge":
             return _purge(options.settings)
         return _run(options.settings)
@@ -72,22 +82,40 @@ def _read(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
 def _purge(path: Path) -> int:
     from device.purge import purge
     from device.settings import read
-    from hardware.board import card_of
+    from hardware.board import card_of, open_signer
 
     settings = read(path)
-    print(purge(settings, card_of(settings), int(time.time())))
+    print(purge(settings, card_of(settings), int(time.time()), open_signer))
     return 0
+
+
+def _enrol(options: argparse.Namespace) -> int:
+    from device.enrol import WAITS_STATUS, enrol
+    from hardware.board import make_key, open_signer
+
+    is_enrolled = enrol(options.settings, options.token, options.places, print, open_signer, make_key)
+    return 0 if is_enrolled else WAITS_STATUS
 
 
 def _run(path: Path) -> int:
     from device.worker import warm
 
     warm("device.eye")  # the reader loads while all else does
-    from device.running import run
+    from device.package import NoPackageError
+    from device.running import ANEW_STATUS, run, show_why
     from device.settings import read
-    from hardware.board import make_body, open_watchdog
+    from device.signals import FaultCode
+    from hardware.board import make_body, open_indicator, open_signer, open_watchdog
 
-    return run(read(path), make_body, open_watchdog())
+    try:
+        settings = read(path)
+    except NoPackageError:
+        show_why(open_indicator(), FaultCode.PACKAGE, open_watchdog())
+        raise
+    status = run(settings, make_body, open_watchdog(), open_signer)
+    if status == ANEW_STATUS:
+        os._exit(status)  # all is closed but the camera, whose library may hang, and hang the end of the program too
+    return status
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from wire.bundle import ROOT, File, Leaf, answer_name, claims, is_answer, parse,
 from wire.envelope import Envelope
 from wire.errors import TheirFault
 from wire.note import NAME, NOTE_BYTES_MAX, Note, Verifier
-from wire.receipt import Receipt, Refused
+from wire.receipt import MISSING_MAX, Receipt, Refused
 
 CORNER_BYTES_MAX = 512 * 1024 * 1024
 """How much is carried for others: some 250 records with their pictures, or 50,000 without."""
@@ -32,8 +32,8 @@ CARD_ROOM_BYTES = 1024 * 1024 * 1024
 """What carrying leaves free on the card: a day of one record a minute, at 2 MB each."""
 
 UNITS_MAX = 64
-"""How many other units have a place here: more than one courier meets, and few enough to look through. A place in which
-only answers are left, on their way home, is given to a unit that needs one."""
+"""How many other units have a place here: more than one courier meets, and few enough to look through. A place that a
+hub has passed over, or in which only answers are left, on their way home, is given to a unit that needs one."""
 
 ANSWERS_MAX = 1024
 """How many answers in one folder are read: one a hub and chain, and refusals."""
@@ -42,7 +42,7 @@ ANSWERS_ROOM_BYTES = 1024 * 1024
 """What is left free on a stick: were it full to the brim, no receipt could come back on it."""
 
 _FIRST = (Leaf.ENVELOPE, Leaf.MANIFEST, Leaf.PICTURE)
-"""Records go before pictures."""
+"""Records go before pictures. Nothing else is carried: what a unit says that it holds is old before it arrives."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,13 +89,13 @@ class Corner:
                 corner = open_.enter_context(self._opened())
                 root = open_.enter_context(open_.enter_context(Folder.at(stick)).made(ROOT))
                 ours = open_.enter_context(root.made(self.deployment))
-                units, spare = self._units(corner, ours)
+                units, spare, passed_over = self._units(corner, ours)
                 before = set(corner.names())
                 for unit in units:
                     try:
                         with corner.made(unit) as here, ours.made(unit) as there:
                             moved += self._exchange(unit, here, there, self._room(corner))
-                            if unit in spare and _files(here):
+                            if unit in spare and unit not in passed_over and _files(here):
                                 spare.remove(unit)  # something of it waits for a hub again
                     except OSError as error:  # what is wrong with one unit's files is nothing to the others
                         trouble = f"{unit}: {error.strerror or error}"
@@ -130,25 +130,48 @@ class Corner:
         with Folder.at(self.storage.folder) as card:
             return card.made("carried")
 
-    def _units(self, corner: Folder, ours: Folder) -> tuple[list[str], list[str]]:
+    def _units(self, corner: Folder, ours: Folder) -> tuple[list[str], list[str], set[str]]:
         """Whom to carry for: those carried for already, then those new on the stick; and whose places are to be had.
 
-        These are the ones with nothing but answers in them, the oldest first. Their units hold all that they have until
-        some courier brings an answer, and what waits for a hub is never driven out by what may be rubbish.
+        These are the ones that a hub has passed over, and then those with nothing but answers in them, the oldest
+        first. Their units hold all that they have until some courier brings an answer, and what waits for a hub that
+        has not seen it is never driven out by what may be rubbish.
         """
         carried, there = (
             [name for name in sorted(folder.names()) if NAME.fullmatch(name) and name != self.unit]
             for folder in (corner, ours)
         )
         new = [name for name in there if name not in carried]
-        spare = dict[str, int]()
-        for unit in carried if len(carried) + len(new) > UNITS_MAX else ():
-            with corner.made(unit) as here:
-                if not _files(here):
+        spare, passed_over = dict[str, int](), set[str]()
+        if len(carried) + len(new) > UNITS_MAX:
+            unanswered = self._unanswered(ours)
+            for unit in carried:
+                with corner.made(unit) as here:
                     answers = answers_in(here, unit, self.hubs).values()
-                    spare[unit] = max((answer.statement.at for answer in answers), default=0)
+                    if _files(here) and not answers and _files(here) <= unanswered.get(unit, set()):
+                        passed_over.add(unit)
+                        spare[unit] = -1
+                    elif not _files(here):
+                        spare[unit] = max((answer.statement.at for answer in answers), default=0)
         free = max(0, UNITS_MAX - len(carried) + len(spare))
-        return [*carried, *new[:free]], sorted(spare, key=lambda unit: spare[unit])
+        return [*carried, *new[:free]], sorted(spare, key=lambda unit: spare[unit]), passed_over
+
+    def _unanswered(self, ours: Folder) -> dict[str, set[File]]:
+        """What lies on a stick that was at a hub, of units that no hub has answered there: hubs answer those they know.
+
+        It may have come to lie there later; then its unit's place may be given away, if somebody else needs one, and
+        nothing is lost: the unit holds it, and so does the stick.
+        """
+        found, was_at_hub = dict[str, set[File]](), False
+        for unit in filter(NAME.fullmatch, list(ours.names())):
+            folder = ours.inner(unit)
+            if folder is not None:
+                with folder:
+                    if answers_in(folder, unit, self.hubs):
+                        was_at_hub = True
+                    else:
+                        found[unit] = _files(folder)
+        return found if was_at_hub else {}
 
     def _room(self, corner: Folder) -> int:
         used = 0
@@ -221,12 +244,16 @@ class Corner:
         envelope = claims(publication)
         if envelope is None or (envelope.deployment, envelope.unit) != (self.deployment, unit):
             return None
-        hubs = {
-            each.hub
-            for each in receipts
-            if isinstance(each, Receipt) and each.chain == envelope.chain and each.whole >= envelope.seq
-        }
+        hubs = {each.hub for each in receipts if isinstance(each, Receipt) and _says_whole(each, envelope)}
         return None if len(hubs) >= self.receipts else envelope
+
+
+def _says_whole(receipt: Receipt, envelope: Envelope) -> bool:
+    """Whether a hub says that it holds an envelope and its pictures: point 7 of custody in docs/wire.md."""
+    names_all = 0 < len(receipt.missing) < MISSING_MAX
+    lacks = {each.sha256 for each in receipt.missing} & {each.sha256 for each in envelope.pictures}
+    is_whole = receipt.whole >= envelope.seq or (receipt.seq >= envelope.seq and names_all and not lacks)
+    return receipt.chain == envelope.chain and is_whole
 
 
 def check_room(stick: Folder, size: int) -> None:
@@ -285,4 +312,4 @@ def _write_answers(one: Mapping[str, Answer], other: Mapping[str, Answer], there
 
 
 def _files(folder: Folder) -> set[File]:
-    return {file for file in map(parse, folder.names()) if file is not None}
+    return {file for file in map(parse, folder.names()) if file is not None and file.leaf in _FIRST}

@@ -4,6 +4,7 @@ The route says over which broker, the outbox what to offer; the store alone know
 remembered that a power cut could not take.
 """
 
+from collections.abc import Callable
 from random import Random
 
 from device.log import Event
@@ -16,8 +17,10 @@ from device.store import Place, Store
 from wire import note
 from wire.errors import TheirFault
 from wire.log import Log
+from wire.move import Move
 from wire.note import Signer
 from wire.receipt import Holding, Receipt, Refused
+from wire.settings import Broker
 from wire.topics import Leaf, Topic
 
 CHUNKS_ON_THEIR_WAY_MAX = 4
@@ -48,6 +51,9 @@ ASK_MS = 1_800_000
 """A unit with nothing to send asks every hub this often what it holds: one that was restored from an old backup cannot
 know what it has lost. 2,000 units make two more handshakes in a second."""
 
+_NEVER: Ms = 2**63
+"""No unit runs for so long."""
+
 REFUSED_SHOWN_MS = 4_000
 """How long the signal of a refusal lasts."""
 
@@ -68,6 +74,7 @@ class Custody:
         indicator: is shown what the link lamp says.
         chance: spreads retries.
         log: writes log lines.
+        moved: takes what hubs say of where they are now.
     """
 
     def __init__(
@@ -80,6 +87,7 @@ class Custody:
         indicator: Indicator,
         chance: Random,
         log: Log,
+        moved: Callable[[bytes], None],
     ) -> None:
         self._settings = settings
         self._store = store
@@ -89,6 +97,8 @@ class Custody:
         self._indicator = indicator
         self._chance = chance
         self._log = log
+        self._moved = moved
+        self._brokers = settings.brokers
         self._outbox = Outbox(store, settings.receipts, tuple(settings.hubs), chance)
         self._route = Route(len(settings.brokers), settings.fleet, chance)
         self._up: LinkUp | None = None
@@ -97,6 +107,7 @@ class Custody:
         self._on_their_way: dict[int, bool] = {}
         self._waits = False
         self._patient_until: Ms = 0
+        self._bound_at = _NEVER
         self._offer_from: Ms = 0
         self._offer_at: Ms = 0
         self._holding_at: Ms = 0
@@ -157,6 +168,15 @@ class Custody:
         if now >= self._patient_until and not is_held and not self._is_leaving:
             self._go_on(now)
 
+    def reach(self, brokers: tuple[Broker, ...]) -> None:
+        """These are the brokers from now on; whoever has a link elsewhere goes there soon, not all units at once."""
+        if brokers == self._brokers:
+            return
+        self._brokers = brokers
+        self._link.reach(brokers)
+        self._route = Route(len(brokers), self._settings.fleet, self._chance)
+        self._bound_at = self._patient_until = self._clock.ms() + self._route.spread()
+
     # The link: which broker, and for how long.
 
     def _connect(self, now: Ms) -> None:
@@ -167,6 +187,7 @@ class Custody:
     def _is_up(self, up: LinkUp) -> None:
         self._log(Event.LINK_UP, rank=self._route.rank, window=up.window)
         self._up, self._is_connecting, self._is_leaving = up, False, False
+        self._bound_at = _NEVER
         self._on_their_way.clear()
         self._unsaid = []
         self._outbox.connected(self._clock.ms())
@@ -196,7 +217,8 @@ class Custody:
             self._link.leave()
 
     def _hope(self) -> None:
-        self._patient_until = self._clock.ms() + PATIENCE_MS + self._chance.randrange(PATIENCE_MS)
+        hope = self._clock.ms() + PATIENCE_MS + self._chance.randrange(PATIENCE_MS)
+        self._patient_until = min(hope, self._bound_at)
 
     # What is said to hubs.
 
@@ -207,9 +229,7 @@ class Custody:
             if self._up is None or len(self._on_their_way) >= self._up.window:
                 return
             place = self._unsaid.pop(0)
-            heard, unit = self._store.heard(place.chain), self._settings.unit
-            holding = Holding(chain=place.chain, hash=place.prev, heard=heard, seq=place.seq - 1, unit=unit)
-            self._publish(Leaf.HOLDING, note.write(holding, self._signer))
+            self._publish(Leaf.HOLDING, holding(self._store, place, self._signer))
         self._holding_at = self._clock.ms() + HOLDING_MS + self._chance.randrange(HOLDING_MS)
 
     def _offer(self) -> None:
@@ -257,6 +277,9 @@ class Custody:
     def _delivered(self, payload: bytes) -> None:
         now = self._clock.ms()
         try:
+            if note.kind_of(payload) == Move.KIND:
+                self._moved(payload)
+                return
             if note.kind_of(payload) == Refused.KIND:
                 refused = note.read(payload, Refused, self._settings.hubs).statement
                 if self._refused(refused):
@@ -325,3 +348,10 @@ class Custody:
         if signal is not self._lamp:
             self._lamp = signal
             self._indicator.show(signal)
+
+
+def holding(store: Store, place: Place, signer: Signer) -> bytes:
+    """The unit's word on what it holds of a chain that stands at `place`, and has heard of hubs about it."""
+    heard, unit = store.heard(place.chain), signer.verifier.name
+    said = Holding(chain=place.chain, hash=place.prev, heard=heard, seq=place.seq - 1, unit=unit)
+    return note.write(said, signer)

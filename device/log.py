@@ -10,7 +10,7 @@ INFO, WARNING, ERROR = Level.INFO, Level.WARNING, Level.ERROR
 class Event(Enum):
     """The events; docs/log.md is made from them."""
 
-    STARTED = Happening(INFO, "the firmware is ready; says what the card holds")
+    STARTED = Happening(INFO, "the firmware is ready; says by which deployment package, and what the card holds")
     STOPPED = Happening(INFO, "the firmware was asked to end, and has")
     CRASHED = Happening(
         ERROR, "the firmware failed, and ends to be started anew; says where, never with what in hand: report it"
@@ -37,6 +37,11 @@ class Event(Enum):
     SCANNED = Happening(INFO, "a scan ended; says with which signal, after how many milliseconds")
     REFUSED_PAYLOAD = Happening(WARNING, "a QR code is no acta of the profile; says why; a second press keeps it")
     KEPT = Happening(INFO, "a record is durable on the card; says its seq, its part, and the step of the reader")
+    CONTROL_TAKEN = Happening(INFO, "a control card or a hub's move was taken; says its kind and number")
+    CONTROL_REFUSED = Happening(WARNING, "a control card was refused, and kept for the hubs to see; says why")
+    MOVED = Happening(WARNING, "brokers are tried elsewhere or in another order: a move, or a control card; says where")
+    NETWORK_JOINED = Happening(INFO, "the network of a control card is joined, until the power goes")
+    NETWORK_BAD = Happening(WARNING, "the network of a control card is not joined; says why: show the card again")
     LINK_UP = Happening(INFO, "connected to the broker of that rank")
     LINK_DOWN = Happening(WARNING, "not connected; says why and when the next attempt is; records wait on the card")
     LINK_LEFT = Happening(
@@ -53,6 +58,13 @@ class Event(Enum):
     CHUNK_REFUSED = Happening(
         WARNING, "a hub takes no more of a picture now (quota, no room); its record is safe, and it asks again later"
     )
+    PACKAGE_TAKEN = Happening(
+        WARNING, "a stick brought a newer deployment package; the unit starts anew, by itself, to go by it"
+    )
+    PACKAGE_REFUSED = Happening(
+        ERROR, "a deployment package was refused; says why; the last good one goes on: bring the authority's latest"
+    )
+    OFF_ROSTER = Happening(WARNING, "an acta was kept whose mesa is not of the roster: the hubs tell which")
     STICK_DONE = Happening(
         INFO, "all that waits is on the stick, read again from it; says how many records, and how many answers of hubs"
     )
@@ -60,6 +72,8 @@ class Event(Enum):
     CARRY_BAD = Happening(
         WARNING, "not all could be carried for other units; says why; their records are where they were"
     )
+    DELIVERED = Happening(INFO, "a stick had releases of the firmware; they are on the card now, for testigo-update")
+    DELIVERY_BAD = Happening(WARNING, "a stick's releases of the firmware could not all be copied; says why")
     RECORD_BAD = Happening(ERROR, "a kept file has lost its bytes and is not offered: save the card for the operators")
     PICTURE_BAD = Happening(ERROR, "a kept picture has lost its bytes and is not sent, its record is: save the card")
     PART_MISSING = Happening(WARNING, "the unit goes on without a part; says which, and what to do")

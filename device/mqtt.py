@@ -23,7 +23,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from device.ports import Acknowledged, Delivered, LinkDown, LinkUp, Post
 from wire.errors import OurFault
-from wire.settings import Broker
+from wire.settings import Broker, Tls
 
 WINDOW_MAX = 64
 """How many publications are on their way at most, whatever the broker would take."""
@@ -56,12 +56,15 @@ class MqttLink:
     """
 
     def __init__(self, brokers: Sequence[Broker], base: Path, client_id: str, subscription: str, post: Post) -> None:
-        self._brokers = [(broker, _tls(broker, base)) for broker in brokers]
+        self._base = base
+        self._contexts: dict[tuple[Tls, str], ssl.SSLContext] = {}
+        self._brokers: list[tuple[Broker, ssl.SSLContext | None]] = []
+        self.reach(brokers)
         self._client_id = client_id
         self._subscription = subscription
         self._post = post
         self._client: mqtt.Client | None = None
-        self._orders: queue.SimpleQueue[int | None] = queue.SimpleQueue()
+        self._orders: queue.SimpleQueue[tuple[Broker, ssl.SSLContext | None] | None] = queue.SimpleQueue()
         self._asked = threading.Event()
         self._unanswered: deque[tuple[float, mqtt.MQTTMessageInfo]] = deque()
         self._leaving = threading.Event()
@@ -74,7 +77,11 @@ class MqttLink:
         """Asks for a connection to the broker of that rank; does nothing while there is one or one is being made."""
         if not self._asked.is_set():
             self._asked.set()
-            self._orders.put(rank)
+            self._orders.put(self._brokers[rank])
+
+    def reach(self, brokers: Sequence[Broker]) -> None:
+        """These are the brokers from now on, by rank; a connection that there is, or that is being made, stays."""
+        self._brokers = [(broker, self._tls(broker)) for broker in brokers]
 
     def publish(self, topic: str, payload: bytes) -> int | None:
         """Publishes with QoS 1; None when there is no connection."""
@@ -103,9 +110,9 @@ class MqttLink:
         self._thread.join(CONNECT_SECONDS_MAX + 5)
 
     def _run(self) -> None:
-        while (rank := self._orders.get()) is not None and not self._closing.is_set():
+        while (order := self._orders.get()) is not None and not self._closing.is_set():
             try:
-                why = self._one_connection(*self._brokers[rank])
+                why = self._one_connection(*order)
             except Exception as error:  # noqa: BLE001  whatever it is ends the connection, not the thread
                 why = f"{type(error).__name__}: {error}"
             self._client = None
@@ -144,6 +151,15 @@ class MqttLink:
         if self._leaving.is_set():
             return "left from here"
         return ended[0] if ended else "the connection was lost"
+
+    def _tls(self, broker: Broker) -> ssl.SSLContext | None:
+        """How to speak to a broker; made once for each hub, so that its files are read at the start only."""
+        if broker.tls is None:
+            return None
+        key = (broker.tls, broker.hub)
+        if key not in self._contexts:
+            self._contexts[key] = _context(broker, broker.tls, self._base)
+        return self._contexts[key]
 
     def _is_over(self) -> bool:
         return self._left.is_set() or self._closing.is_set()
@@ -210,12 +226,51 @@ def _too_much(client: mqtt.Client) -> str:
     return ""
 
 
-def _tls(broker: Broker, base: Path) -> ssl.SSLContext | None:
-    if broker.tls is None:
-        return None
+class _OfHub(ssl.SSLContext):
+    """Asks of a broker's certificate that it bears a hub's name, wherever that hub is now.
+
+    It does not say that name before, as TLS else would, in clear: whoever watches could tell and cut off by it.
+    """
+
+    hub = ""
+
+    def wrap_socket(self, sock: socket.socket, *more: Any, **named: Any) -> ssl.SSLSocket:
+        """As ever, without the name of a server."""
+        return super().wrap_socket(sock, *more, **(named | {"server_hostname": None}))
+
+
+class _Named(ssl.SSLSocket):
+    """Ends a handshake with whoever is not of that hub."""
+
+    def do_handshake(self, block: bool = False) -> None:
+        """As ever; the chain is verified in it, and the name after it."""
+        try:
+            super().do_handshake(block)
+            certificate = cast(dict[str, Any], self.getpeercert())
+            hub = cast(_OfHub, self.context).hub
+            if ("DNS", hub) not in certificate.get("subjectAltName", ()):
+                raise ssl.SSLCertVerificationError(f"the broker's certificate is not of {hub}")
+        except OSError:
+            self.close()  # paho leaves it open
+            raise
+
+
+def _of_hub(hub: str) -> _OfHub:
+    context = _OfHub(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False  # `_Named` does
+    context.sslsocket_class = _Named
+    context.hub = hub
+    return context
+
+
+def _context(broker: Broker, tls: Tls, base: Path) -> ssl.SSLContext:
     try:
-        context = ssl.create_default_context(cafile=str(base / broker.tls.ca))
-        context.load_cert_chain(base / broker.tls.certificate, base / broker.tls.key)
+        if broker.hub:
+            context: ssl.SSLContext = _of_hub(broker.hub)
+            context.load_verify_locations(str(base / tls.ca))
+        else:
+            context = ssl.create_default_context(cafile=str(base / tls.ca))
+        context.load_cert_chain(base / tls.certificate, base / tls.key)
     except (OSError, ssl.SSLError) as error:
         raise OurFault(
             f"brokers: {broker.host}:{broker.port}: tls: {error}: check the files ca, certificate and key"

@@ -4,7 +4,7 @@ A body is built with `post`, the firmware's inbox, and calls it from whatever th
 callbacks do. Each protocol's docstring is the contract, and tests/ports holds every body to it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from device.signals import FaultCode, Signal
 from wire.record import NOTHING_KNOWN, Quality
+from wire.settings import Broker
 
 Ms = int
 """Milliseconds on a clock that only goes forward, from an arbitrary start."""
@@ -64,6 +65,13 @@ class FrameTaken:
 @dataclass(frozen=True, slots=True)
 class CameraFailed:
     """The camera's other answer to a look: what is wrong, in words."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class CameraHangs:
+    """Nothing has come back from the camera since it failed: only a new start of the firmware helps; in words."""
 
     why: str
 
@@ -201,6 +209,17 @@ class Measured:
 
 
 @dataclass(frozen=True, slots=True)
+class NetworkJoined:
+    """What became of joining a network.
+
+    Attributes:
+        failure: why it is not joined, in words; empty when it is. Never its name or passphrase.
+    """
+
+    failure: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class PartMissing:
     """The body goes on without a part that is not there or cannot be used; told once.
 
@@ -221,6 +240,7 @@ BodyEvent = (
     | FrameRead
     | ReaderFailed
     | CameraFailed
+    | CameraHangs
     | LinkUp
     | LinkDown
     | Acknowledged
@@ -229,6 +249,7 @@ BodyEvent = (
     | StickWorked
     | StickOut
     | Measured
+    | NetworkJoined
     | PartMissing
 )
 Post = Callable[[BodyEvent], None]
@@ -240,6 +261,8 @@ class Camera(Protocol):
     * `look` returns at once.
     * Each look is answered by exactly one `FrameTaken` or `CameraFailed`.
     * The frame was exposed after `look` was called, and no two looks have the same frame.
+    * Of a look that hangs, its `CameraFailed` is followed by `CameraHangs`, once the fault can have been read off the
+      lamps.
     """
 
     def look(self, anew: bool = False) -> None:
@@ -340,7 +363,7 @@ class Storage(Protocol):
 
 
 class Link(Protocol):
-    """A connection to one of the settings' brokers, which are ranked from 0; it comes and goes.
+    """A connection to one of the brokers, which are ranked from 0, at first as in the settings; it comes and goes.
 
     * `connect` returns at once; `LinkUp` or `LinkDown` follows.
     * After `LinkUp` comes exactly one `LinkDown`, and nothing else until the next `connect`.
@@ -350,6 +373,10 @@ class Link(Protocol):
 
     def connect(self, rank: int) -> None:
         """Asks for a connection to the broker of that rank; does nothing while there is one or one is being made."""
+        ...
+
+    def reach(self, brokers: Sequence[Broker]) -> None:
+        """These are the brokers from now on, by rank; a connection that there is, or that is being made, stays."""
         ...
 
     def publish(self, topic: str, payload: bytes) -> int | None:
@@ -362,6 +389,19 @@ class Link(Protocol):
 
     def close(self) -> None:
         """Ends the connection for good."""
+        ...
+
+
+class Network(Protocol):
+    """The wireless network that a control card names.
+
+    * `join` returns at once; each is answered by exactly one `NetworkJoined`, within two minutes.
+    * Name and passphrase are written nowhere that outlives the power.
+    * The last one named takes the place of the one before; others that the system was set up with stay.
+    """
+
+    def join(self, name: str, passphrase: str) -> None:
+        """Joins it, and again whenever it comes back; an empty passphrase is for an open one."""
         ...
 
 
@@ -400,3 +440,4 @@ class Body:
     clock: Clock
     storage: Storage
     link: Link
+    network: Network

@@ -4,20 +4,21 @@ import sys
 from enum import Enum
 
 from device.alone import alone_on
-from device.keys import signer_from
+from device.keys import OpenSigner, signer_from
 from device.ports import Storage
 from device.settings import Settings
 from device.store import Store
 from wire.log import line
 
 
-def purge(settings: Settings, card: Storage, now: int) -> str:
+def purge(settings: Settings, card: Storage, now: int, open_signer: OpenSigner = signer_from) -> str:
     """Removes all that may go from the card of a unit that is not running.
 
     Args:
         settings: the unit's.
         card: its card.
         now: the believed date, seconds since 1970 UTC, for the log.
+        open_signer: makes the signer of its key.
 
     Returns:
         One sentence: what has gone, what is left, and why.
@@ -30,7 +31,7 @@ def purge(settings: Settings, card: Storage, now: int) -> str:
     def log(event: Enum, **facts: str | float) -> None:
         print(line(event, now, facts), file=sys.stderr, flush=True)  # noqa: T201
 
-    verifier = signer_from(settings.key, settings.unit).verifier
+    verifier = open_signer(settings.key, settings.unit).verifier
     with alone_on(card.folder):
         store = Store(card, verifier, settings.hubs, settings.receipts, log)
         try:

@@ -58,6 +58,10 @@ class Route:
         self._answers[self.rank] = False
         return self.rank
 
+    def spread(self) -> Ms:
+        """How long to wait, drawn anew, so that not all units come at once."""
+        return self._pause(0)
+
     def wait(self, now: Ms) -> Ms:
         """How long until there is one to try."""
         return max(0, min(self._again) - now)

@@ -13,17 +13,16 @@ from types import FrameType
 from device.alone import alone_on
 from device.apart import ReaderApart, open_eye
 from device.inbox import Inbox
-from device.keys import signer_from
+from device.keys import KeyFault, OpenSigner, signer_from
 from device.log import Event
 from device.memory import never_dump, tell_where
-from device.ports import Body, Post
+from device.ports import Body, Indicator, Post
 from device.settings import Settings
 from device.signals import FaultCode
 from device.store import CardError
 from device.unit import Unit
 from wire.errors import OurFault
 from wire.log import line
-from wire.note import Signer
 
 FAULT_SECONDS = 20
 """How long a unit that cannot run says why before systemd starts it anew: most codes are read out three times in it."""
@@ -33,17 +32,26 @@ MakeBody = Callable[[Settings, Post], Body]
 OFF_STATUS = 10
 """The exit status of a unit that somebody has switched off: for systemd to leave it off (RestartPreventExitStatus)."""
 
+ANEW_STATUS = 11
+"""The exit status of a unit whose camera hangs, or that has a newer package: for systemd to start it anew (Restart)."""
 
-def run(settings: Settings, make_body: MakeBody, alive: Callable[[], None] = lambda: None) -> int:
-    """Runs a unit until SIGTERM or SIGINT, until somebody switches it off by its button, or its battery is empty.
+
+def run(
+    settings: Settings,
+    make_body: MakeBody,
+    alive: Callable[[], None] = lambda: None,
+    open_signer: OpenSigner = signer_from,
+) -> int:
+    """Runs a unit until SIGTERM or SIGINT, until somebody switches it off, its battery is empty or its camera hangs.
 
     Args:
         settings: the unit's.
         make_body: makes its body.
         alive: is called by the unit's own thread between any two events, and while there are none: for a watchdog.
+        open_signer: makes the signer of its key.
 
     Returns:
-        The exit status: 0, or `OFF_STATUS`.
+        The exit status: 0, `OFF_STATUS` or `ANEW_STATUS`.
 
     Raises:
         OurFault: the key cannot be used, or another program is at the card.
@@ -52,13 +60,7 @@ def run(settings: Settings, make_body: MakeBody, alive: Callable[[], None] = lam
     never_dump()
     inbox = Inbox()
     reader = ReaderApart(inbox.put, partial(open_eye, settings.profile))
-    stop = threading.Event()
-
-    def told(_number: int, _frame: FrameType | None) -> None:
-        stop.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, told)
+    stop = _told_to_stop()
 
     def stopped() -> bool:
         alive()
@@ -76,21 +78,39 @@ def run(settings: Settings, make_body: MakeBody, alive: Callable[[], None] = lam
     tell_where(lambda where: log(Event.CRASHED, where=where))
     with alone_on(body.storage.folder):
         try:
-            signer = _signer(settings, body)
+            signer = open_signer(settings.key, settings.unit)
             unit = Unit(settings, body, reader, inbox, signer, random.SystemRandom(), log)
             unit.run(stopped)
-        except (OurFault, CardError):
+        except (OurFault, CardError) as error:
+            if isinstance(error, KeyFault):
+                body.indicator.show(FaultCode.KEY)
             _leave_shown(stopped, stop)
             raise
-        return OFF_STATUS if unit.is_off else 0
+        return OFF_STATUS if unit.is_off else ANEW_STATUS if unit.begins_anew else 0
 
 
-def _signer(settings: Settings, body: Body) -> Signer:
-    try:
-        return signer_from(settings.key, settings.unit)
-    except OurFault:
-        body.indicator.show(FaultCode.KEY)
-        raise
+def show_why(indicator: Indicator, code: FaultCode, alive: Callable[[], None]) -> None:
+    """Shows why there is nothing to run, for long enough to be read, or until it is told to stop."""
+    stop = _told_to_stop()
+    indicator.show(code)
+
+    def stopped() -> bool:
+        alive()
+        return stop.is_set()
+
+    _leave_shown(stopped, stop)
+
+
+def _told_to_stop() -> threading.Event:
+    """Is set by SIGTERM and SIGINT from now on."""
+    stop = threading.Event()
+
+    def told(_number: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, told)
+    return stop
 
 
 def _leave_shown(stopped: Callable[[], bool], stop: threading.Event) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 
 from device.cause import Cause
+from device.control import Declined, Taken
 from device.signals import FaultCode, Signal
 from wire.acta import Acta, Incomplete, Refusal
 from wire.errors import TestigoError
@@ -62,6 +63,7 @@ class Novelty(Enum):
     FIRST = "first of its mesa"
     BEFORE = "the same acta was kept before"
     DIFFERS = "another acta of this mesa was kept before"
+    OFF_ROSTER = "its mesa is not of the roster"
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +191,7 @@ class Looked:
         since: which press it was for.
         payloads: the QR codes of the acta read so far, those read before included; empty when none was in view.
         quality: how well the frame could be read.
-        verdict: what the profile says of them.
+        verdict: what the profile says of them; or, of a control card, what the unit makes of it.
         is_paper: whether what lies there looks like a printed sheet; asked only where nothing was read.
     """
 
@@ -197,7 +199,7 @@ class Looked:
     since: Ms
     payloads: Payloads = ()
     quality: Quality = NOTHING_KNOWN
-    verdict: Acta | Incomplete | Refusal | None = None
+    verdict: Acta | Incomplete | Refusal | Taken | Declined | None = None
     is_paper: bool = False
 
 
@@ -264,6 +266,7 @@ class Keep:
         mesa: whose acta it is; empty where that is not known.
         doubt: why it is no acta of the profile.
         first: identity of the record whose sheet this is a further part of; empty where it is the first of a sheet.
+        control: what is to be done then.
     """
 
     payloads: Payloads
@@ -271,6 +274,7 @@ class Keep:
     mesa: str = ""
     doubt: str = ""
     first: str = ""
+    control: Taken | None = None
 
 
 Order = Show | Look | Keep
@@ -309,8 +313,8 @@ def step(state: State, event: Event) -> Step:
             return replace(state, memory=state.memory.closed), ()
         case ((Idle() | Searching() | Showing() | Faulted()), Stuck()):
             return Faulted(state.memory), (Show(FaultCode.BUTTON),)
-        case Searching(is_held=True), Pressed():
-            return replace(state, is_held=False), ()  # whoever presses again wants a capture
+        case Searching(is_held=True), Pressed(at):  # whoever presses again wants a capture, of another sheet
+            return Searching(at, state.memory.closed), (Show(Signal.SEARCHING), Look(at))
         case ((Starting() | Searching() | Keeping()), Pressed()):
             return state, ()  # one scan at a time; the lamp already says so
         case ((Starting() | Idle() | Keeping()), Held()) | ((Starting() | Keeping()), Stuck()):
@@ -341,6 +345,12 @@ def _looked(state: Searching, event: Looked) -> Step:
             return _keep(state, event, Signal.KEPT_DOUBTFUL, Memory(), doubt=str(event.verdict))
         case Refusal():
             return _again(state, event, Signal.AGAIN, replace(memory, refused=payloads))
+        case Taken() as taken:
+            order = Keep(payloads, event.quality, control=taken)
+            return Keeping(Signal.CONTROL_DONE, memory, state.is_held), (order,)
+        case Declined() as declined:
+            order = Keep(payloads, event.quality, doubt=declined.doubt)
+            return Keeping(Signal.CONTROL_REFUSED, memory, state.is_held), (order,)
         case None:
             return _unread(state, event)
 
@@ -380,6 +390,8 @@ def _again(state: Searching, event: Looked, signal: Signal, memory: Memory) -> S
 
 def _kept(state: Keeping, event: Kept) -> Step:
     signal, at = state.signal, event.at
+    if signal in (Signal.CONTROL_DONE, Signal.CONTROL_REFUSED):  # it comes between, and is no part of any acta
+        return _show(signal, at, state.memory.closed if state.is_held else state.memory)
     if signal is Signal.KEPT and event.novelty is not Novelty.FIRST:
         signal = Signal.KEPT_BEFORE if event.novelty is Novelty.BEFORE else Signal.KEPT_DOUBTFUL
     memory = replace(state.memory, first=state.memory.first or event.identity, open_until=at + OPEN_MS)

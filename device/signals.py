@@ -209,11 +209,15 @@ class Signal(Enum):
         KEPT_MS,
     )
     KEPT_PART = _verdict(
-        "kept: one more part of the same acta, linked to its first", Rhythm((1500, 500), 2), DARK, (_M, _M, _H), 4000
+        "kept: one more part of the same acta; if it was another acta, lay its QR end at the arrow and press again",
+        Rhythm((1500, 500), 2),
+        DARK,
+        (_M, _M, _H),
+        4000,
     )
     KEPT_BEFORE = _verdict("kept before: the same acta", _blinks(3), DARK, (_H, _H, _H), 3000)
     KEPT_DOUBTFUL = _verdict(
-        "kept, but it differs from one kept before, or is no acta of this election",
+        "kept, but it differs from one kept before, is of a mesa that nobody expects, or is no acta of this election",
         _once(KEPT_MS, after_ms=5000),
         Rhythm((1000, 1000), 3),
         (_H, _L, _H),
@@ -247,6 +251,17 @@ class Signal(Enum):
         Rhythm((1500, 500), 2),
         (Tone.LONG_LOW, Tone.LONG_LOW),
         4000,
+    )
+
+    CONTROL_DONE = _verdict(
+        "control card: kept, and done", _blinks(2), DARK, (_M, _H, _M, _H), KEPT_MS, paper=_blinks(2)
+    )
+    CONTROL_REFUSED = _verdict(
+        "control card: refused; it is forged, too old, or not for this unit: tell the operators",
+        DARK,
+        _once(KEPT_MS),
+        (_L, Tone.LONG_LOW),
+        KEPT_MS,
     )
 
     FAULT = Pattern(
@@ -376,7 +391,7 @@ class Fault:
 
 
 class FaultCode(Enum):
-    """The faults, by what AGAIN reads out: 1 is the camera, 2 the card, 3 key and clock, 4 power, 5 panel."""
+    """The faults, by what AGAIN reads out: 1 the camera, 2 card, 3 key, clock, package, 4 power, 5 panel, 6 network."""
 
     CAMERA = Fault(11, "the camera gives no picture", "switch off, press both ends of its ribbon home, switch on", True)
     READER = Fault(12, "nothing reads the pictures", "switch off and on; if it stays, another unit", True)
@@ -385,11 +400,14 @@ class FaultCode(Enum):
     CARD_WORN = Fault(22, "the card is wearing out", "let it send all, then change the card", False)
     KEY = Fault(31, "the unit's key cannot be used", "another unit; the operators enrol this one anew", True)
     CLOCK = Fault(32, "the clock is not kept running", "go on; the operators change its cell", False)
+    PACKAGE = Fault(33, "there is no deployment package to go by", "another unit; the operators write this card", True)
+    PACKAGE_REFUSED = Fault(34, "a deployment package was refused", "go on; the last good one holds", False)
     POWER = Fault(41, "the power is too weak", "another cable or supply: a short, thick one", False)
     HOT = Fault(42, "the unit is too hot", "out of the sun, off the blanket; it is slower until it has cooled", False)
     BATTERY_BOARD = Fault(43, "the battery does not say how full it is", "go on; charge it early", False)
     PANEL = Fault(51, "a lamp or the buzzer does not work", "go on by those that do; the log says which", False)
     BUTTON = Fault(52, "the button is stuck", "press it a few times until it springs back", True)
+    NETWORK = Fault(61, "the network of the control card is not joined", "nearer to it; show the card again", False)
 
     @property
     def signal(self) -> Signal:

@@ -14,23 +14,30 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from device import delivery
 from device.corner import Corner, answers_in, check_room
+from device.custody import holding
 from device.folder import PIECE_BYTES, Folder
 from device.log import Event
+from device.package import Brought, Packages
 from device.ports import Ms, Stick, StickIn, StickOut, StickWorked
 from device.settings import Settings
 from device.signals import Signal
 from device.store import CardError, Kept, Store
 from wire import note
-from wire.bundle import PICTURES_MAX, RECORDS_MAX, ROOT, Bundle, File, Leaf
+from wire.bundle import PICTURES_MAX, RECORDS_MAX, ROOT, Bundle, File, Leaf, parse
 from wire.envelope import Sealed
 from wire.errors import TestigoError
 from wire.log import Log
-from wire.note import NAME, Note, Signer, Verifier
+from wire.move import SUFFIX
+from wire.note import NAME, NOTE_BYTES_MAX, Note, Signer, Verifier
 from wire.receipt import Receipt, Refused
 
-BAD_SHOWN_MS = 10_000
-"""How long it is shown that a stick was not finished: whoever pulled it too early looks at the unit, not at the log."""
+SHOWN_MS = 10_000
+"""How long it is shown that a stick was not finished: whoever pulled it too early looks at the unit, not at the log. As
+long is shown that one was, before a unit to which it brought a package starts anew."""
+
+_NOTE_BYTES = range(1, NOTE_BYTES_MAX + 1)
 
 Answered = Callable[[Note[Receipt] | Refused], None]
 Work = Callable[[], Any]
@@ -56,7 +63,10 @@ class Sticks:
         store: the card.
         signer: the unit's key.
         corner: what is carried for others.
+        packages: takes a deployment package.
         answered: files a hub's answer.
+        moved: takes what a hub says of where it is now.
+        brought: is told what became of a deployment package.
         log: where to tell what happened.
 
     Attributes:
@@ -69,18 +79,24 @@ class Sticks:
         store: Store,
         signer: Signer,
         corner: Corner,
+        packages: Packages,
         answered: Answered,
+        moved: Callable[[bytes], None],
+        brought: Callable[[Brought], None],
         log: Log,
     ) -> None:
         self._settings = settings
         self._store = store
         self._signer = signer
         self._corner = corner
+        self._packages = packages
         self._answered = answered
+        self._moved = moved
+        self._brought = brought
         self._log = log
         self._stick: Stick | None = None
         self._visit: Generator[Work, Any, None] | None = None
-        self._bad_until: Ms = 0
+        self._ended: Ms = 0
         self.signal: Signal | None = None
 
     def handle(self, event: StickIn | StickWorked | StickOut, now: Ms) -> None:
@@ -98,9 +114,13 @@ class Sticks:
                     if self._visit is not None:
                         self._end("it was pulled before it was safe: what is whole on it counts: put it in again", now)
 
+    def is_idle(self, now: Ms) -> bool:
+        """Whether nothing is being done with a stick, and what became of the last one was shown."""
+        return self._visit is None and now >= self._ended + SHOWN_MS
+
     def wake(self, now: Ms) -> bool:
         """Whether the link lamp may go back to the link."""
-        is_over = self.signal is Signal.STICK_BAD and now >= self._bad_until
+        is_over = self.signal is Signal.STICK_BAD and now >= self._ended + SHOWN_MS
         if is_over:
             self.signal = None
         return is_over
@@ -118,19 +138,24 @@ class Sticks:
             try:
                 self._stick.beside(self._visit.send(outcome))
             except StopIteration:
-                self._visit, self.signal = None, Signal.STICK_DONE
+                self._visit, self.signal, self._ended = None, Signal.STICK_DONE, now
             except CardError as error:
                 self._end(str(error), now)
 
     def _end(self, why: str, now: Ms) -> None:
-        self._visit, self.signal, self._bad_until = None, Signal.STICK_BAD, now + BAD_SHOWN_MS
+        self._visit, self.signal, self._ended = None, Signal.STICK_BAD, now
         self._log(Event.STICK_BAD, why=why)
 
     def _visiting(self, stick: Stick) -> Generator[Work, Any, None]:
         """All that is done with a stick: yields what is to be done beside, and is sent what that returned."""
         own = partial(_own, stick.folder, self._settings.deployment, self._settings.unit)
+        self._brought((yield partial(self._packages.bring, stick.folder)))
+        for notice in (yield partial(moves, stick.folder, self._settings.deployment, tuple(self._settings.hubs))):
+            self._moved(notice)
         answers = yield partial(look, own, self._settings.unit, self._settings.hubs)
         self._settle(answers)
+        places = self._store.places()  # first, for a stick may be too small for the rest
+        yield partial(tell, own, [holding(self._store, place, self._signer) for place in places if place.seq > 1])
         seen = set[str]()
         records = 0
         while waiting := self._waiting(seen):
@@ -138,6 +163,11 @@ class Sticks:
         carried, trouble = yield partial(self._corner.visit, stick.folder)
         if trouble:
             self._log(Event.CARRY_BAD, why=trouble)
+        delivered, trouble = yield partial(delivery.take, stick.folder, self._corner.storage)
+        if trouble:
+            self._log(Event.DELIVERY_BAD, why=trouble)
+        elif delivered:
+            self._log(Event.DELIVERED, files=delivered)
         yield stick.release
         self._log(Event.STICK_DONE, answers=len(answers), records=records, carried=carried)
 
@@ -222,6 +252,18 @@ def _own(stick: Path, deployment: str, unit: str) -> Iterator[Folder]:
             yield own
 
 
+def moves(stick: Path, deployment: str, hubs: Sequence[str]) -> list[bytes]:
+    """What hubs have left there of where they are now."""
+    with Folder.at(stick) as folder, contextlib.ExitStack() as stack:
+        for name in (ROOT, deployment):
+            inner = folder.inner(name)
+            if inner is None:
+                return []
+            folder = stack.enter_context(inner)
+        names = [f"{hub}{SUFFIX}" for hub in hubs]
+        return [folder.read(name, NOTE_BYTES_MAX) for name in names if (folder.size(name) or 0) in _NOTE_BYTES]
+
+
 def look(own: Own, unit: str, hubs: Mapping[str, Verifier]) -> list[Note[Receipt] | Refused]:
     """The hubs' answers for this unit, and what is left of a stick that was pulled goes."""
     with own() as folder:
@@ -252,11 +294,25 @@ def put(own: Own, card: Path, wanted: Sequence[Wanted]) -> dict[File, Sealed]:
 
 def close(own: Own, manifest: bytes) -> None:
     """Puts a bundle's manifest on the stick: last, for it says that all else is there."""
-    sha256 = hashlib.sha256(manifest).hexdigest()
-    file = File(sha256, Leaf.MANIFEST)
     with own() as folder:
-        if folder.has(str(file), sha256, file.leaf.bytes_max) is None:
-            folder.put(str(file), manifest)
+        _put_note(folder, manifest, Leaf.MANIFEST)
+
+
+def tell(own: Own, holdings: Sequence[bytes]) -> None:
+    """Puts what the unit holds on the stick, in place of what it held before."""
+    with own() as folder:
+        told = {_put_note(folder, each, Leaf.HOLDING) for each in holdings}
+        for name in [name for name in folder.names() if (file := parse(name)) and file.leaf is Leaf.HOLDING]:
+            if name not in told:
+                folder.remove(name)
+
+
+def _put_note(folder: Folder, content: bytes, leaf: Leaf) -> str:
+    """Puts a note on the stick, unless it is there; its name."""
+    file = File(hashlib.sha256(content).hexdigest(), leaf)
+    if folder.has(str(file), file.sha256, file.leaf.bytes_max) is None:
+        folder.put(str(file), content)
+    return str(file)
 
 
 def _size(path: Path) -> int:

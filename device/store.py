@@ -118,6 +118,14 @@ class Kept:
 
 
 @dataclass(frozen=True, slots=True)
+class Writing:
+    """A picture on its way to the card: the kernel has it, then the card."""
+
+    written: "Future[BinaryIO]"
+    synced: "Future[None]"
+
+
+@dataclass(frozen=True, slots=True)
 class _Row:
     """A kept record's row, and the names of all its pictures' files."""
 
@@ -317,7 +325,7 @@ class Store:
             return  # it is not whole, and is left alone
         # The envelope's file comes last, as when it was kept.
         for name, content in (contents | {kept.file_name: publication}).items():
-            _write_durably(self.folder / "again.new", content)
+            write_durably(self.folder / "again.new", content)
             (self.folder / "again.new").replace(self.folder / name)
 
     def _adopt_one(self, kept: Kept, names: set[str]) -> bool:
@@ -413,7 +421,7 @@ class Store:
             for row in rows.order_by(chains.id.desc())
         ]
 
-    def write(self, sealed: bytes, number: int) -> "Future[None]":
+    def write(self, sealed: bytes, number: int) -> Writing:
         """Begins to write a sealed picture, to be handed to `keep`: there is time to sign while the card works.
 
         Args:
@@ -421,9 +429,10 @@ class Store:
             number: which of the record's pictures it is.
         """
         self._on_thread()
-        return self.aside.submit(_write_durably, self.folder / f"picture-{number}.new", sealed)
+        written = self.aside.submit(_write, self.folder / f"picture-{number}.new", sealed)
+        return Writing(written, self.aside.submit(lambda: _sync(written.result())))
 
-    def keep(self, envelope: Note[Envelope], publication: bytes, pictures: Sequence["Future[None]"]) -> None:
+    def keep(self, envelope: Note[Envelope], publication: bytes, pictures: Sequence[Writing]) -> None:
         """Keeps a record and its pictures; when this returns they survive a power cut.
 
         Args:
@@ -439,9 +448,12 @@ class Store:
         names = [f"{picture.sha256}.picture" for picture in statement.pictures]
         self._is_sure = False
         try:
-            _write_durably(self.folder / "envelope.new", publication)
-            for number, (name, written) in enumerate(zip(names, pictures, strict=True)):
-                written.result()
+            for picture in pictures:
+                picture.written.result()
+            # Not before: both files are on the card sooner when they are synced side by side.
+            write_durably(self.folder / "envelope.new", publication)
+            for number, (name, picture) in enumerate(zip(names, pictures, strict=True)):
+                picture.synced.result()
                 (self.folder / f"picture-{number}.new").replace(self.folder / name)
             # The envelope's file comes last: where it is, its pictures are.
             (self.folder / "envelope.new").replace(self.folder / f"{statement.chain}-{statement.seq}.envelope")
@@ -861,11 +873,27 @@ def _refused(error: Exception) -> CardError:
     return CardError(f"card: {error}: make room or change it, and press again")
 
 
-def _write_durably(path: Path, content: bytes) -> None:
-    with path.open("wb") as file:
+def write_durably(path: Path, content: bytes) -> None:
+    """Writes a file that outlives a power cut once its name does."""
+    _sync(_write(path, content))
+
+
+def _write(path: Path, content: bytes) -> BinaryIO:
+    """Hands a new file to the kernel, and no more than that."""
+    file = path.open("wb")
+    try:
         file.write(content)
         file.flush()
         os.utime(file.fileno(), ns=(0, 0))  # a card must not tell when each record was kept
+    except BaseException:
+        with contextlib.suppress(OSError):  # closing writes what could not be written once more
+            file.close()
+        raise
+    return file
+
+
+def _sync(file: BinaryIO) -> None:
+    with file:
         os.fsync(file.fileno())
 
 

@@ -14,12 +14,14 @@ from random import Random
 import msgspec
 
 from device import hold
+from device.control import Declined, Taken, Trust, is_card, judge
 from device.corner import Corner
 from device.custody import Custody
 from device.health import Health
 from device.inbox import Inbox
 from device.keeper import Keeper, Prepared
 from device.log import Event
+from device.package import Brought, Packages
 from device.ports import (
     Acknowledged,
     Body,
@@ -28,6 +30,7 @@ from device.ports import (
     ButtonPressed,
     ButtonReleased,
     CameraFailed,
+    CameraHangs,
     Delivered,
     FrameRead,
     FrameReader,
@@ -36,6 +39,7 @@ from device.ports import (
     LinkUp,
     Measured,
     Ms,
+    NetworkJoined,
     PartMissing,
     ReaderFailed,
     StickIn,
@@ -71,10 +75,14 @@ from device.scan import (
 )
 from device.settings import Settings
 from device.signals import FaultCode, Signal
+from device.standing import Standing
 from device.stick import Sticks
 from device.store import CardError, Store
 from wire import note
 from wire.acta import Refusal
+from wire.control import Network, Training
+from wire.control import Quiet as QuietCard
+from wire.control import State as Turned
 from wire.errors import OurFault
 from wire.fields import NOTHING
 from wire.log import Log
@@ -104,6 +112,8 @@ class Unit:
     Attributes:
         is_off: whether somebody has switched it off by its button, or its battery is empty: whoever runs it closes it,
             and lets it be.
+        begins_anew: whether its camera hangs, which nothing else can end, or the card has a newer package than these
+            settings: whoever runs it closes it, and starts it with its settings read again.
 
     Raises:
         CardError: the card cannot be used.
@@ -127,7 +137,8 @@ class Unit:
         self._reader = reader
         self._state: State = Starting()
         self._hold: hold.State = hold.Up()
-        self.is_off = False
+        self.is_off = self.begins_anew = False
+        self._hangs = self._has_newer = False
         self._looks: deque[Ms] = deque()
         self._frames: dict[int, tuple[Ms, str, Future[Prepared]]] = {}
         self._number = 0
@@ -138,7 +149,7 @@ class Unit:
         self._pressed_at: Ms = 0
         self._card_told_at: Ms = 0
         self._power = Power(body.storage, body.clock.power)
-        self._quiet = Quiet(body.storage)
+        self._quiet = Quiet(body.storage, settings.sound, settings.number)
         body.indicator.quiet(self._quiet.is_on)
         body.indicator.show(Signal.STARTING)
         try:
@@ -149,10 +160,24 @@ class Unit:
         self._room = Room(self._keeper.store, body.storage, log)
         self._health = Health(settings, self._keeper.store, body.storage, body.clock, body.indicator.show, log)
         self._corner = Corner(body.storage, settings.deployment, settings.unit, settings.hubs, settings.receipts)
+        self._trust = Trust(settings.deployment, settings.unit, settings.cards, settings.hubs)
+        self._standing = Standing(body.storage, self._trust, log)
         self._custody = Custody(
-            settings, self._keeper.store, signer, body.link, body.clock, body.indicator, chance, log
+            settings, self._keeper.store, signer, body.link, body.clock, body.indicator, chance, log, self._moved
         )
-        self._sticks = Sticks(settings, self._keeper.store, signer, self._corner, self._custody.answered, log)
+        self._custody.reach(self._standing.brokers(settings.brokers))
+        self._packages = Packages(body.storage.folder, settings.packages)
+        self._sticks = Sticks(
+            settings,
+            self._keeper.store,
+            signer,
+            self._corner,
+            self._packages,
+            self._custody.answered,
+            self._moved,
+            self._brought,
+            log,
+        )
 
     @property
     def store(self) -> Store:
@@ -173,23 +198,30 @@ class Unit:
             raise
         try:
             store, waiting = self.store, self.store.waiting_count(self._settings.receipts)
-            self._log(Event.STARTED, unit=self._settings.unit, boot=store.boot, kept=store.count(), waiting=waiting)
+            self._log(
+                Event.STARTED,
+                unit=self._settings.unit,
+                package=self._settings.number,
+                boot=store.boot,
+                kept=store.count(),
+                waiting=waiting,
+            )
             self._scan(Started())
             self._custody.start()
         except CardError:  # started anew it looks at all of the card again, which is all that could be done here
             self._body.indicator.show(FaultCode.CARD)
             raise
-        if self._keeper.mode is Mode.TRAINING or self._power.is_training:
-            self._train()
-        else:
-            self._with_card(lambda: self._power.remember(is_training=False))
+        self._with_card(lambda: self._power.remember(is_training=self._power.is_training))
+        if self._settings.mode is Mode.TRAINING or self._power.is_training:
+            self._mark_training()
+        self._with_card(lambda: self._brought(self._packages.settle(self._settings.package, self._settings.number)))
         if self._quiet.is_on:
             self._body.indicator.show(Signal.QUIET)
 
     def run(self, stopped: Callable[[], bool]) -> None:
         """Handles events until `stopped` says so, or somebody has switched it off."""
         self.start()
-        while not stopped() and not self.is_off:
+        while not (stopped() or self.is_off or self.begins_anew):
             with contextlib.suppress(Empty):
                 self.handle(self._inbox.get(timeout=WAKE_MS / 1000))
             self.wake()
@@ -238,6 +270,9 @@ class Unit:
                 self._log(Event.CAMERA_BAD, why=why)
                 if self._looks:
                     self._failed(self._looks.popleft(), FaultCode.CAMERA)
+            case CameraHangs(why):
+                self._log(Event.CAMERA_BAD, why=why)
+                self._hangs = True
             case LinkUp() | LinkDown() | Acknowledged() | Delivered():
                 self._with_card(lambda: self._custody.handle(event))
             case StickIn() | StickWorked() | StickOut():
@@ -245,6 +280,11 @@ class Unit:
                 self._with_card(lambda: self._custody.show(self._sticks.signal))
             case Measured(vitals):
                 self._health.measured(vitals)
+            case NetworkJoined(""):
+                self._log(Event.NETWORK_JOINED)
+            case NetworkJoined(failure):
+                self._log(Event.NETWORK_BAD, why=failure)
+                self._body.indicator.show(FaultCode.NETWORK)
             case PartMissing(why, code):
                 self._log(Event.PART_MISSING, why=why)
                 if code is not None:
@@ -258,12 +298,20 @@ class Unit:
         self._scan(Woke(now, self._waited_for))
         self._with_card(self._custody.wake)
         self._with_card(lambda: self._beat(now))
-        if isinstance(self._state, Idle) and self._state.memory.prompt is Signal.IDLE:
+        if self._is_between:
             self._with_card(lambda: self._make_room(now))
         if self._sticks.wake(now):
             self._with_card(lambda: self._custody.show(self._sticks.signal))
-        if self._health.is_empty(now) and not isinstance(self._state, Searching):
-            self.is_off = True
+        if not isinstance(self._state, Searching):  # whoever has pressed waits for a verdict
+            self.is_off = self.is_off or self._health.is_empty(now)
+            # Nor does it start anew under a finger, or instead of going off.
+            is_wanted = self._hangs or (self._has_newer and self._is_between and self._sticks.is_idle(now))
+            self.begins_anew = is_wanted and not isinstance(self._hold, hold.Down | hold.Leaving | hold.Off)
+
+    @property
+    def _is_between(self) -> bool:
+        """Whether nothing is shown, searched or open: the time between two actas."""
+        return isinstance(self._state, Idle) and self._state.memory.prompt is Signal.IDLE
 
     def _with_card(self, act: Callable[[], object]) -> None:
         """Does something that is not the scan's. If the card refuses, that is told and shown; all else goes on.
@@ -321,7 +369,8 @@ class Unit:
                 self._body.indicator.hush()  # what the button was told is over, and hides that it is training
                 self._train()
             case hold.Told.STUCK:
-                self._log(Event.BUTTON_STUCK, ms=hold.STUCK_MS)
+                button = FaultCode.BUTTON.value
+                self._log(Event.BUTTON_STUCK, ms=hold.STUCK_MS, why=f"{button.meaning}: {button.remedy}")
                 self._scan(Stuck())
             case None:
                 pass
@@ -332,16 +381,32 @@ class Unit:
 
     def _turn_quiet(self) -> None:
         is_on = not self._quiet.is_on
-        self._body.indicator.quiet(is_on)
+        self._be_quiet(is_on)
         self._body.indicator.show(Signal.QUIET if is_on else Signal.LOUD)
+
+    def _be_quiet(self, is_on: bool) -> None:
+        self._body.indicator.quiet(is_on)
         self._with_card(lambda: self._quiet.turn(is_on))
 
     def _train(self) -> None:
+        """Begins training: whatever the package says, until the power goes."""
+        self._with_card(lambda: self._power.remember(is_training=True))
+        self._mark_training()
+
+    def _mark_training(self) -> None:
         """Marks all that is kept from now on as training, and shows it."""
         self._keeper.mode = Mode.TRAINING
-        self._with_card(lambda: self._power.remember(is_training=True))
         self._log(Event.TRAINING)
         self._show(Signal.IDLE)
+
+    def _brought(self, brought: Brought) -> None:
+        """A package came: with the settings, or on a stick."""
+        if brought.refused:
+            self._log(Event.PACKAGE_REFUSED, why=brought.refused)
+            self._body.indicator.show(FaultCode.PACKAGE_REFUSED)
+        elif brought.number > self._settings.number:
+            self._log(Event.PACKAGE_TAKEN, number=brought.number)
+            self._has_newer = True
 
     # The scan: pressed, looked, kept.
 
@@ -388,7 +453,7 @@ class Unit:
         elif isinstance(event, Woke) and isinstance(said, FaultCode):
             self._frames.clear()
             silent = Event.READER_BAD if said is FaultCode.READER else Event.CAMERA_BAD
-            self._log(silent, why=f"no answer within {LOOK_MS_MAX} ms")
+            self._log(silent, why=f"no answer within {LOOK_MS_MAX} ms: {said.value.remedy}")
         elif isinstance(event, Looked | Kept | Failed):
             signal = said.signal if isinstance(said, FaultCode) else said
             self._log(Event.SCANNED, signal=signal.word, ms=self._now() - self._pressed_at)
@@ -403,6 +468,11 @@ class Unit:
         profile = self._settings.profile
         if not found:
             return Looked(self._now(), since, quality=quality, is_paper=is_paper)
+        if len(found) == 1 and is_card(found[0]):
+            card = self._judge_card(found[0].encode("latin-1"))
+            if isinstance(card, Declined):
+                self._log(Event.CONTROL_REFUSED, why=card.why)
+            return Looked(self._now(), since, found, quality, card)
         parts: Payloads = self._state.memory.parts if isinstance(self._state, Searching) else ()
         together = tuple(dict.fromkeys(parts + found))
         verdict = profile.read(together)
@@ -415,7 +485,7 @@ class Unit:
 
     def _keep(self, order: Keep) -> Kept | Failed:
         payloads = frozenset(order.payloads)
-        if payloads and payloads in self._kept:
+        if payloads in self._kept and order.control is None:
             return Kept(self._now(), Novelty.BEFORE, self._kept[payloads])
         if self._prepared is None:
             raise AssertionError("something is to be kept, and there is no frame that it was seen in")
@@ -431,7 +501,12 @@ class Unit:
             self._log(Event.READER_BAD, why="no memory left to seal the photograph in: press again")
             return Failed(self._now(), FaultCode.READER)
         self._log(Event.KEPT, seq=placed.seq, part=part, step=order.quality.step)
+        if order.control is not None:
+            return self._obey(order.control) or Kept(self._now(), Novelty.FIRST, placed.identity)
         novelty = Novelty.DIFFERS if order.mesa in self._mesas else Novelty.FIRST
+        if order.mesa and self._settings.roster and order.mesa not in self._settings.roster:
+            self._log(Event.OFF_ROSTER)
+            novelty = Novelty.OFF_ROSTER
         if payloads:
             self._kept[payloads] = placed.identity
         if order.first:
@@ -439,6 +514,56 @@ class Unit:
         if order.mesa:
             self._mesas.add(order.mesa)
         return Kept(self._now(), novelty, placed.identity)
+
+    # Control cards, and moves of hubs.
+
+    def _judge_card(self, payload: bytes) -> Taken | Declined:
+        return judge(payload, self._trust, self._standing.numbers, self._date())
+
+    def _date(self) -> int | None:
+        """The date, as far as it is known: what the clock says; unset, that of the youngest receipt for the chain."""
+        if self._body.clock.source() != "unset":
+            return self._body.clock.seconds()
+        return max((each.at for each in self.store.heard(self.store.place().chain)), default=None)
+
+    def _obey(self, taken: Taken) -> Failed | None:
+        """Does what a control card says, once it is kept; why not, if not."""
+        try:
+            self._remember(taken)
+        except CardError as error:
+            self._log(Event.CARD_BAD, why=str(error))
+            return Failed(self._now(), FaultCode.CARD)
+        match taken.said:
+            case QuietCard(state):
+                self._be_quiet(state is Turned.ON)
+            case Training():
+                self._train()
+            case Network(name, passphrase):
+                self._body.network.join(name, passphrase)
+            case _:
+                pass  # its record says it all, or which brokers to try was changed with what is remembered
+        return None
+
+    def _moved(self, notice: bytes) -> None:
+        """Takes a hub's move that came over the link, or on a stick; one that is known already is passed over.
+
+        Raises:
+            CardError: the card refuses; it is taken when it comes again.
+        """
+        match self._judge_card(notice):
+            case Taken() as taken if self._standing.numbers.get(taken.what) != taken.number:
+                self._remember(taken)
+            case Taken():
+                pass
+            case Declined(why):
+                self._log(Event.CONTROL_REFUSED, why=why)
+
+    def _remember(self, taken: Taken) -> None:
+        if self._standing.take(taken):
+            brokers = self._standing.brokers(self._settings.brokers)
+            self._log(Event.MOVED, brokers=" ".join(f"{each.host}:{each.port}" for each in brokers))
+            self._custody.reach(brokers)
+        self._log(Event.CONTROL_TAKEN, kind=taken.kind, number=taken.number)
 
     def _open_card(self) -> Keeper:
         settings = self._settings

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from device.alone import alone_on
 from device.dates import utc
-from device.keys import signer_from
 from device.settings import Settings, read
 from hardware import calibration
 from hardware.bench import PARTS, Bench, calibrate
@@ -16,6 +15,7 @@ from hardware.calibration import FILE
 from hardware.camera import open_camera
 from hardware.clock import SystemClock
 from hardware.gpio import open_pins
+from hardware.signer import open_signer
 from wire import note
 from wire.errors import OurFault, TestigoError
 from wire.readiness import Check, Readiness
@@ -69,7 +69,7 @@ def report(bench: Bench, checks: list[Check]) -> Path:
         unit=settings.unit,
     )
     file = settings.card / REPORT
-    content = note.write(readiness, signer_from(settings.key, settings.unit))
+    content = note.write(readiness, open_signer(settings.key, settings.unit))
     try:
         with file.open("wb") as opened:
             opened.write(content)

@@ -25,7 +25,7 @@ from hardware.calibration import FILE, Calibration, Setting, focus_sweep
 from hardware.camera import Stream, in_words
 from hardware.card import CardHealth
 from hardware.clock import SystemClock
-from hardware.kernel import number
+from hardware.health import UNDERVOLTED, WAS_UNDERVOLTED, throttled
 from hardware.pins import Pins
 from hardware.power import Gauges, Lines
 from wire.errors import TestigoError
@@ -133,12 +133,27 @@ class Bench:
 
     @contextmanager
     def stream(self) -> Iterator[Stream]:
-        """The camera, as long as it is needed."""
-        opened = self.camera()
+        """The camera, as long as it is needed, and the light over the tray: what is found in the dark is no use."""
+        with self._light():
+            opened = self.camera()
+            try:
+                yield opened
+            finally:
+                opened.close()
+
+    @contextmanager
+    def _light(self) -> Iterator[None]:
+        factory, pin = self.pins(), Pins().paper
+        from gpiozero import LED
+
         try:
-            yield opened
+            lamp = LED(pin.bcm, initial_value=True, pin_factory=factory)
+        except Exception as error:  # lgpio and gpiozero raise many kinds
+            raise _NoError(f"{pin.part}: its pin cannot be used ({error}): end whatever else uses it") from error
+        try:
+            yield
         finally:
-            opened.close()
+            lamp.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -370,18 +385,13 @@ def _battery(bench: Bench) -> str:
     return f"{power.percent} % left; {source[True if on_battery else power.on_battery]}"
 
 
-VOLTAGE_SAGGED = 0x10000
-"""The bit by which the firmware tells that there was too little voltage since the power came on."""
-
-
 def _power(bench: Bench) -> str:
-    for path in (bench.root / "sys/devices/platform").glob("soc*/*firmware/get_throttled"):
-        if (number(path, 16) or 0) & (VOLTAGE_SAGGED | 1):
-            raise _NoError(
-                "there was too little voltage since the start: a stronger supply, or a shorter, thicker cable"
-            )
-        return "the voltage has held since the start"
-    raise _NoneError("nothing tells whether the voltage held: this is no Raspberry Pi")
+    told = throttled(bench.root)
+    if told is None:
+        raise _NoneError("nothing tells whether the voltage held: this is no Raspberry Pi, or has another's kernel")
+    if told & (UNDERVOLTED | WAS_UNDERVOLTED):
+        raise _NoError("there was too little voltage since the start: a stronger supply, or a shorter, thicker cable")
+    return "the voltage has held since the start"
 
 
 def _clock(bench: Bench) -> str:

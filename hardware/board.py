@@ -6,7 +6,7 @@ from functools import partial
 from threading import Event
 
 from device.mqtt import MqttLink
-from device.ports import Body, Post
+from device.ports import Body, Indicator, Post
 from device.settings import Settings
 from device.signals import FaultCode
 from device.store import CardError
@@ -14,7 +14,11 @@ from hardware.calibration import FILE
 from hardware.camera import PiCamera, open_camera
 from hardware.clock import SystemClock
 from hardware.gpio import open_pins
+from hardware.network import FOLDER as NETWORK
+from hardware.network import CardNetwork
 from hardware.pins import Pins
+from hardware.signer import make_key as make_key
+from hardware.signer import open_signer as open_signer
 from hardware.sticks import FOLDER, Socket
 from hardware.storage import CardStorage
 from hardware.watchdog import Watchdog
@@ -58,12 +62,25 @@ def make_body(settings: Settings, post: Post) -> Body:
         clock=clock,
         storage=storage,
         link=MqttLink(settings.brokers, settings.base, settings.unit, subscription, post),
+        network=CardNetwork(NETWORK, post),
         beside=(
             PushButton(pins.button, factory, post),
             Watch(Sensors(storage.folder, clock, lines), post, changed),
             Socket(FOLDER, post),
         ),
     )
+
+
+def open_indicator() -> Indicator:
+    """The lamps alone, of a unit that cannot run.
+
+    Raises:
+        OurFault: this is no Raspberry Pi, or its pins cannot be had.
+    """
+    factory = open_pins()
+    from hardware.indicator import PinIndicator
+
+    return PinIndicator(Pins(), factory, lambda _event: None)
 
 
 def open_watchdog() -> Callable[[], None]:

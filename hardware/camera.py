@@ -19,11 +19,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from device.ports import CameraFailed, Frame, FrameTaken, PartMissing, Post
+from device.ports import CameraFailed, CameraHangs, Frame, FrameTaken, PartMissing, Post
 from hardware.calibration import AE_CONVERGED, AF_CONTINUOUS, Calibration, Controls, Metadata, Setting, fitting
 
 LOOK_SECONDS_MAX = 5.0
 """A look is answered by then, come what may."""
+
+HANG_SECONDS_MAX = 25.0
+"""What has not come back so long after that never will: a camera is opened in less on the slowest board, with all that
+its library loads. Until then the lamps have read out the code of the fault four times."""
 
 CAPTURE_SECONDS_MAX = 4.0
 """How long a frame is waited for, from the look on: every fault but a hang is known before the look's deadline."""
@@ -342,6 +346,7 @@ class PiCamera:
             look = self._looks.get()
             if not look.is_answered():
                 look.answer(self._take(look))
+            look.is_over.set()
 
     def _take(self, look: "_Look") -> FrameTaken | CameraFailed:
         try:
@@ -381,15 +386,22 @@ def in_words(error: Exception) -> str:
 
 
 class _Look:
-    """One look, answered once: by the camera's thread or, when that is too late, by its deadline."""
+    """One look, answered once: by the camera's thread or, when that is too late, by its deadline.
+
+    Attributes:
+        since_ns: when it was asked for.
+        anew: as in `Camera.look`.
+        is_over: set when the camera's thread has done with it.
+    """
 
     def __init__(self, post: Post, seconds_max: float, anew: bool) -> None:
         self.since_ns = time.monotonic_ns()
         self.anew = anew
+        self.is_over = threading.Event()
         self._post = post
+        self._seconds_max = seconds_max
         self._answered = threading.Lock()
-        why = f"no frame within {seconds_max:g} s: check the ribbon; if it goes on, start the unit again"
-        self._deadline = threading.Timer(seconds_max, self.answer, [CameraFailed(why)])
+        self._deadline = threading.Timer(seconds_max, self._end)
         self._deadline.daemon = True
         self._deadline.start()
 
@@ -400,3 +412,16 @@ class _Look:
         if self._answered.acquire(blocking=False):
             self._deadline.cancel()
             self._post(event)
+
+    def _end(self) -> None:
+        """It is too late; after a while perhaps for ever, for libcamera can hang, and its thread cannot be ended."""
+        seconds = self._seconds_max
+        why = f"no frame within {seconds:g} s: check the ribbon; if it goes on, start the unit again"
+        self.answer(CameraFailed(why))
+        if not self.is_over.wait(HANG_SECONDS_MAX):
+            seconds += HANG_SECONDS_MAX
+            why = (
+                f"nothing has come back from the camera for {seconds:g} s: the unit starts anew by itself; if that "
+                "does not help, switch it off and press both ends of the ribbon home"
+            )
+            self._post(CameraHangs(why))

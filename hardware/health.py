@@ -17,7 +17,17 @@ LOOK_SECONDS = 10.0
 """Heat, charge and wear change over minutes; what cannot wait, a line of the battery board, wakes the thread."""
 
 UNDERVOLTED, CAPPED, THROTTLED, TOO_WARM = 1, 2, 4, 8
-"""The bits of what the firmware tells of now; those from 0x10000 on are of the time before."""
+"""The bits of what the Pi's firmware tells of now."""
+
+WAS_UNDERVOLTED = UNDERVOLTED << 16
+"""Its bit for any time since the power came on."""
+
+
+def throttled(root: Path) -> int | None:
+    """What the Pi's firmware tells of voltage and heat, by the kernel; None where it tells nothing."""
+    for path in (root / "sys/devices/platform").glob("soc*/*firmware/get_throttled"):
+        return number(path, 16)  # in soc/soc:firmware, on a Pi 5 in soc@107c000000/...
+    return None
 
 
 class Sensors:
@@ -40,14 +50,14 @@ class Sensors:
     def look(self) -> Vitals:
         """What is measured now."""
         power, has_line = self._gauges.look(), self._lines is not None and self._lines.on_battery
-        throttled = self._throttled() or 0
+        told = throttled(self._root) or 0
         return Vitals(
             on_battery=True if has_line else power.on_battery,
             battery=power.percent,
             is_battery_low=self._lines is not None and self._lines.is_low,
             is_gauge_silent=self._gauges.has_answered and power.percent is None,
-            is_undervolted=bool(throttled & UNDERVOLTED) or self._sags() is True,
-            is_slowed=bool(throttled & (CAPPED | THROTTLED | TOO_WARM)),
+            is_undervolted=bool(told & UNDERVOLTED) or self._sags() is True,
+            is_slowed=bool(told & (CAPPED | THROTTLED | TOO_WARM)),
             celsius=self._celsius(),
             is_read_only=self._card.is_read_only,
             card_errors=self._card.errors or 0,
@@ -65,7 +75,7 @@ class Sensors:
             )
         if self._celsius() is None:
             yield "the computer does not tell how warm it is: keep it out of the sun"
-        if self._throttled() is None and self._sags() is None:
+        if throttled(self._root) is None and self._sags() is None:
             yield "the computer does not tell whether its voltage holds: it is no Raspberry Pi, or has another's kernel"
         if self._card.errors is None:
             yield "the card's file system counts no errors: make it ext4"
@@ -77,12 +87,6 @@ class Sensors:
     def _celsius(self) -> int | None:
         milli = number(self._root / "sys/class/thermal/thermal_zone0/temp")
         return None if milli is None else milli // 1000
-
-    def _throttled(self) -> int | None:
-        """What the Pi's firmware tells, by the kernel: in soc/soc:firmware, on a Pi 5 in soc@107c000000/..."""
-        for path in (self._root / "sys/devices/platform").glob("soc*/*firmware/get_throttled"):
-            return number(path, 16)
-        return None
 
     def _sags(self) -> bool | None:
         """Whether the kernel's driver for that (rpi_volt) says that the voltage is too low."""

@@ -13,9 +13,6 @@ from device.ports import Ms, PartMissing, Post
 from device.signals import FaultCode, Lamp, Signal
 from hardware.pins import Pin, Pins
 
-PAPER_HERTZ = 8000
-"""Of a paper lamp that is dimmed: far above what a rolling shutter would show as bands; lgpio can do 10 kHz."""
-
 BUZZER_LEVEL = 0.5
 """Half of the time: a square wave, the loudest that a piezo can be."""
 
@@ -29,12 +26,10 @@ class PinIndicator:
         pins: what is wired where.
         factory: where pins come from.
         post: the inbox.
-        paper_level: how bright the paper lamp is, of 1; it is dimmed by PWM.
     """
 
-    def __init__(self, pins: Pins, factory: Factory, post: Post, paper_level: float = 1) -> None:
+    def __init__(self, pins: Pins, factory: Factory, post: Post) -> None:
         self._post = post
-        self._paper_level = paper_level
         self._pins: dict[Lamp | None, Pin] = {
             Lamp.READY: pins.ready,
             Lamp.KEPT: pins.kept,
@@ -108,14 +103,10 @@ class PinIndicator:
         if part is None or which in self._failed:
             return
         try:
-            if not isinstance(change, Lit):
-                _set(part, change.hertz, BUZZER_LEVEL if change.hertz else 0)
-            elif change.lamp is Lamp.PAPER and change.is_on and self._paper_level < 1:
-                _set(part, PAPER_HERTZ, self._paper_level)
-            elif change.lamp is Lamp.PAPER:
-                _set(part, 0, int(change.is_on))
-            else:
+            if isinstance(change, Lit):
                 part.value = int(change.is_on)
+            else:
+                _sound(part, change.hertz)
         except Exception as error:  # noqa: BLE001  as above
             self._failed.add(which)
             self._post(_missing(self._pins[which], error))
@@ -123,19 +114,18 @@ class PinIndicator:
 
 def _part(which: Lamp | None, pin: Pin, factory: Factory) -> OutputDevice:
     """A lamp, or the buzzer."""
-    if which in (Lamp.PAPER, None):
+    if which is None:
         return PWMOutputDevice(pin.bcm, frequency=None, pin_factory=factory)  # pyright: ignore[reportArgumentType]
     return LED(pin.bcm, pin_factory=factory)
 
 
-def _set(part: OutputDevice, hertz: int, level: float) -> None:
-    """Sets a part that can do PWM; without any while it has nothing to do.
+def _sound(buzzer: OutputDevice, hertz: int) -> None:
+    """Sets the buzzer; without any PWM while it is silent.
 
-    lgpio times every pulse in a thread, also those of no length: a silent buzzer at 2.7 kHz and a dark paper lamp at
-    8 kHz cost a fifth of a core.
+    lgpio times every pulse in a thread, also those of no length, which costs a fifth of a core.
     """
-    part.frequency = hertz or None
-    part.value = level
+    buzzer.frequency = hertz or None
+    buzzer.value = BUZZER_LEVEL if hertz else 0
 
 
 def _missing(pin: Pin, error: Exception) -> PartMissing:

@@ -1,5 +1,6 @@
 """The kernel's word: small files under /sys, each holding one value, and the table of mounts, read as they are now."""
 
+import select
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +40,17 @@ def each(folder: Path) -> Iterator[Path]:
 def mount_table() -> TextIO:
     """The table of mounts, opened; a desktop mounts sticks by their labels, in which anything may be written."""
     return MOUNTS.open(encoding="utf-8", errors="surrogateescape", newline="\n")
+
+
+def mount_tables(seconds: float) -> Iterator[str]:
+    """The table of mounts as it is now, and again whenever it has changed, or so many seconds later."""
+    with mount_table() as table:
+        changed = select.poll()
+        changed.register(table, select.POLLPRI)  # the kernel's word that the table is not what was read
+        while True:
+            table.seek(0)
+            yield table.read()
+            changed.poll(seconds * 1000)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,6 @@ safe to pull, and still there.
 
 import errno
 import os
-import select
 import threading
 import time
 from collections.abc import Callable
@@ -14,7 +13,7 @@ from pathlib import Path
 from queue import SimpleQueue
 
 from device.ports import PartMissing, Post, StickIn, StickOut, StickWorked
-from hardware.kernel import Mount, mount_table, mounts
+from hardware.kernel import Mount, mount_tables, mounts
 from hardware.mounter import RELEASE, SAFE, UNMOUNT_SECONDS_MAX, turn_of
 
 FOLDER = Path("/run/testigo-sticks")
@@ -63,20 +62,17 @@ class Socket:
 
     def _watch(self) -> None:
         stick: PiStick | None = None
-        with mount_table() as table:
-            changed = select.poll()
-            changed.register(table, select.POLLPRI)  # the kernel's word that the table is not what was read
-            while not self._closed.is_set():
-                table.seek(0)
-                found = mounts_in(table.read(), self._folder)
-                if stick is not None and not stick.is_in:
-                    self._post(StickOut(stick))
-                    stick = None
-                self._refused &= found.keys()
-                for name, mount in found.items():
-                    if stick is None and name not in self._refused and self.turn_of(name):
-                        stick = self._take(name, mount)
-                changed.poll(self._seconds * 1000)
+        for table in mount_tables(self._seconds):
+            if self._closed.is_set():
+                return
+            found = mounts_in(table, self._folder)
+            if stick is not None and not stick.is_in:
+                self._post(StickOut(stick))
+                stick = None
+            self._refused &= found.keys()
+            for name, mount in found.items():
+                if stick is None and name not in self._refused and self.turn_of(name):
+                    stick = self._take(name, mount)
 
     def _take(self, name: str, mount: Mount) -> "PiStick | None":
         lacking = [option for option in SAFE if option not in mount.options]
@@ -138,16 +134,13 @@ class PiStick:
             raise _gone()
         (self._wishes / self.name).touch()
         end = time.monotonic() + UNMOUNT_SECONDS_MAX
-        with mount_table() as table:
-            changed = select.poll()
-            changed.register(table, select.POLLPRI)
-            while self.name in mounts_in(table.read(), self.folder.parent):
-                if not self.is_in:
-                    raise _gone()
-                if time.monotonic() > end:
-                    raise OSError(errno.EBUSY, "it is not unmounted: see whether hardware.mounter runs")
-                changed.poll(LOOK_SECONDS * 1000)
-                table.seek(0)
+        for table in mount_tables(LOOK_SECONDS):
+            if self.name not in mounts_in(table, self.folder.parent):
+                break
+            if not self.is_in:
+                raise _gone()
+            if time.monotonic() > end:
+                raise OSError(errno.EBUSY, "it is not unmounted: see whether hardware.mounter runs")
         if not self.is_in:
             raise _gone()
         self._is_released = True

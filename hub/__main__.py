@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 
 import msgspec
 
-from hub import count, health, register, settings
+from hub import control, count, health, moving, notices, register, settings
 from hub.check import check
 from hub.examine import Examiner
 from hub.keys import Keys
@@ -48,6 +48,12 @@ def main() -> int:
                 _check(chosen)
             case "units":
                 _units(chosen)
+            case "control":
+                _control(chosen, as_json=arguments.json)
+            case "move":
+                _move(chosen, arguments.at, arguments.to)
+            case "notice":
+                _notice(chosen, arguments.file)
             case _:
                 _run(chosen)
     except TestigoError as error:
@@ -58,7 +64,7 @@ def main() -> int:
 
 def _run(chosen: Settings) -> None:
     with opened(chosen, lambda: int(time.time()), to_stderr, in_two=True) as intake:
-        link = Link(chosen, intake.take, to_stderr)
+        link = Link(chosen, intake.take, to_stderr, intake.news)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: link.stop())
         to_stderr(Event.STARTED, hub=chosen.name, deployment=chosen.deployment, units=len(intake.register()))
@@ -68,19 +74,37 @@ def _run(chosen: Settings) -> None:
 
 def _totals(chosen: Settings, *, as_json: bool) -> None:
     with Ledger.opened(chosen.database, about(chosen), write=False) as ledger, ledger.transaction():
-        counted = count.count(ledger, chosen.profile)
+        counted = count.count(ledger, chosen.profile, chosen.roster, chosen.mode)
     print(msgspec.json.encode(counted).decode("utf-8") + "\n" if as_json else count.text(counted), end="")
 
 
 def _export(chosen: Settings, file: Path, *, force: bool) -> None:
     with Ledger.opened(chosen.database, about(chosen), write=False) as ledger, ledger.transaction():
-        written = count.export(ledger, chosen.profile, file, force=force)
+        written = count.export(ledger, chosen.profile, chosen.roster, chosen.mode, file, force=force)
     print(f"{file}: {written} rows")
 
 
 def _units(chosen: Settings) -> None:
     with Ledger.opened(chosen.database, about(chosen), write=False) as ledger:
         print(health.text(ledger, register.read(chosen.register)), end="")
+
+
+def _control(chosen: Settings, *, as_json: bool) -> None:
+    with Ledger.opened(chosen.database, about(chosen), write=False) as ledger, ledger.transaction():
+        said = list(control.said(ledger, chosen))
+    print(msgspec.json.encode(said).decode("utf-8") + "\n" if as_json else control.text(said), end="")
+
+
+def _move(chosen: Settings, at: list[str], to: Path | None) -> None:
+    moved = moving.move(chosen, at, int(time.time()))
+    print(f"{chosen.notices}: move {moved.number} of {moved.hub}; this hub tells it to units, if it runs")
+    for path in moving.hand_out(chosen, to) if to else []:
+        print(path)
+
+
+def _notice(chosen: Settings, file: Path) -> None:
+    moved = notices.keep(chosen.notices, notices.read(file), chosen.deployment, chosen.hubs)
+    print(f"{chosen.notices}: move {moved.number} of {moved.hub}; this hub tells it to units, if it runs")
 
 
 def _check(chosen: Settings) -> None:
@@ -136,6 +160,13 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("--force", action="store_true", help="overwrite the file")
     commands.add_parser("check", parents=[common], help="read all pictures; those that rotted are asked for again")
     commands.add_parser("units", parents=[common], help="print how each unit is, by what it said of itself last")
+    said = commands.add_parser("control", parents=[common], help="print what control cards have told units, in order")
+    said.add_argument("--json", action="store_true", help="for programs")
+    moves = commands.add_parser("move", parents=[common], help="sign where this hub is from now on, and tell units")
+    moves.add_argument("--at", nargs="+", required=True, metavar="HOST:PORT", help="where units reach its broker")
+    moves.add_argument("--to", type=Path, metavar="FOLDER", help="also write it as QR code, and as a file for sticks")
+    notice = commands.add_parser("notice", parents=[common], help="tell units where another hub is")
+    notice.add_argument("file", type=Path, metavar="FILE.move", help="as that hub's `move` has written it")
     imports = commands.add_parser(
         "import", parents=[common], help="take what units left on a stick, and put the receipts on it"
     )

@@ -1,16 +1,19 @@
 """The count: replayed from the ledger each time, so that no second table can tell another story.
 
 One mesa counts once: readings of live records that the profile takes for an acta, each set of payloads once however
-many units read it. A mesa with two different sets is in conflict, and does not count until a person decides.
+many units read it. A mesa with two different sets is in conflict, and does not count until a person decides. A mesa
+that is not of the roster does not count: anybody can print the acta of one that does not exist; where the roster has
+forgotten one, it counts by itself once the package has a better roster. A hub in training counts nothing.
 """
 
 import csv
 import itertools
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from enum import Enum
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
@@ -22,9 +25,23 @@ from hub.pictures import fsync_folder
 from wire.acta import Acta, Profile
 from wire.errors import OurFault
 from wire.note import identity_of
+from wire.package import Roster
+from wire.record import Mode
 
 Row = tuple[str, str, int, int, str]
 """A record that does not count: unit, chain, seq, when it was kept, and why."""
+
+
+class Status(Enum):
+    """Whether a reading counts, and why it does not."""
+
+    COUNTED = "counted"
+    CONFLICT = "conflict"
+    """The mesa has another reading, too."""
+    UNEXPECTED = "unexpected"
+    """The mesa is not of the roster."""
+    IN_TRAINING = "in-training"
+    """The hub is in training."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +52,13 @@ class Sheet:
         acta: what it says.
         units: how many units read it.
         seen: when the hub first kept it, seconds since 1970 UTC.
-        conflict: whether the mesa has another reading too.
+        status: whether it counts.
     """
 
     acta: Acta
     units: int
     seen: int
-    conflict: bool
+    status: Status
 
 
 class Aside(msgspec.Struct, frozen=True):
@@ -57,22 +74,34 @@ class Count(msgspec.Struct, frozen=True):
     """The count; with `--json` just so.
 
     Attributes:
+        mode: of the deployment.
+        expected: how many mesas the roster has; 0 where there is none.
         counted: how many mesas count.
+        missing: how many mesas of the roster have no reading.
+        unexpected: the mesas that have one and are not of the roster.
+        waiting: how many readings do not count because the hub is in training.
         conflicts: the mesas that have more than one reading.
         incomplete: records with some of a sheet's QR codes.
         parts: pictures of the rest of a sheet whose first part is another record, together with those of the same.
         unread: records and envelopes in which there is no acta, and why.
+        controls: how many control cards were shown to units: what they say is told by `testigo-hub control`.
         training: how many training records are held: they never count.
         strays: envelopes beside their chain.
         votes: votes by contest and candidate.
         nulos, vacios: by contest.
     """
 
+    mode: Mode
+    expected: int
     counted: int
+    missing: int
+    unexpected: list[str]
+    waiting: int
     conflicts: list[str]
     incomplete: list[Aside]
     parts: list[Aside]
     unread: list[Aside]
+    controls: int
     training: int
     strays: list[Aside]
     votes: dict[str, dict[str, int]]
@@ -80,32 +109,43 @@ class Count(msgspec.Struct, frozen=True):
     vacios: dict[str, int]
 
 
-def sheets(ledger: Ledger, profile: Profile) -> Iterator[Sheet]:
-    """All readings that may count, by mesa."""
+def sheets(ledger: Ledger, profile: Profile, roster: Roster, mode: Mode) -> Iterator[Sheet]:
+    """All readings of live records, by mesa."""
     readings = ledger.readings()
     payloads = ledger.payloads([envelope for *_, envelope in readings])
     for mesa, group in itertools.groupby(readings, itemgetter(0)):
-        same = list(group)
+        same, status = list(group), Status.COUNTED
+        if roster and mesa not in roster:
+            status = Status.UNEXPECTED
+        elif len(same) > 1:
+            status = Status.CONFLICT
+        elif mode is not Mode.LIVE:
+            status = Status.IN_TRAINING
         for _, _, units, seen, _ in same:
             acta = profile.read(msgspec.json.decode(next(payloads), type=list[str]))
             # The intake has read the same text by the same profile: its layout must not change under one id.
             assert isinstance(acta, Acta), f"the ledger holds a reading that the profile {profile.id} now refuses"
             assert acta.mesa == mesa, f"the ledger holds a reading that the profile {profile.id} now reads otherwise"
-            yield Sheet(acta, units, seen, conflict=len(same) > 1)
+            yield Sheet(acta, units, seen, status)
 
 
-def count(ledger: Ledger, profile: Profile) -> Count:
-    """Counts what the ledger holds."""
-    counted = 0
-    conflicts: dict[str, None] = {}
+def count(ledger: Ledger, profile: Profile, roster: Roster, mode: Mode) -> Count:
+    """Counts what the ledger holds.
+
+    Args:
+        ledger: the hub's.
+        profile: the election's.
+        roster: the mesas expected; empty where none is known.
+        mode: of the deployment.
+    """
+    mesas: dict[Status, dict[str, None]] = {status: {} for status in Status}
     votes: dict[str, dict[str, int]] = {}
     nulos: dict[str, int] = {}
     vacios: dict[str, int] = {}
-    for sheet in sheets(ledger, profile):
-        if sheet.conflict:
-            conflicts[sheet.acta.mesa] = None
+    for sheet in sheets(ledger, profile, roster, mode):
+        mesas[sheet.status][sheet.acta.mesa] = None
+        if sheet.status is not Status.COUNTED:
             continue
-        counted += 1
         for contest in sheet.acta.contests:
             of_contest = votes.setdefault(contest.id, {})
             for option, number in contest.votes:
@@ -113,12 +153,19 @@ def count(ledger: Ledger, profile: Profile) -> Count:
                 of_contest[candidate] = of_contest.get(candidate, 0) + number
             nulos[contest.id] = nulos.get(contest.id, 0) + contest.nulos
             vacios[contest.id] = vacios.get(contest.id, 0) + contest.vacios
+    counted, conflicts, unexpected, waiting = (list(mesas[status]) for status in Status)
     return Count(
-        counted,
-        list(conflicts),
+        mode,
+        len(roster),
+        len(counted),
+        max(len(roster) - len(counted) - len(conflicts) - len(waiting), 0),
+        unexpected,
+        len(waiting),
+        conflicts,
         _aside(ledger.records(Outcome.INCOMPLETE)),
         _aside(_parts(ledger)),
         _aside(sorted(ledger.records(Outcome.UNREAD) + ledger.unopened())),
+        len(ledger.records(Outcome.CONTROL)),
         len(ledger.records(Outcome.TRAINING)),
         _aside(ledger.strays()),
         votes,
@@ -153,15 +200,22 @@ def _parts(ledger: Ledger) -> list[Row]:
 def text(counted: Count) -> str:
     """The count for people to read."""
     lines = [f"{_some(counted.counted, 'mesa')} {'counts' if counted.counted == 1 else 'count'}"]
+    if counted.expected:
+        lines[0] += (
+            f" of {counted.expected:,} expected; {counted.missing:,} {'is' if counted.missing == 1 else 'are'} missing"
+        )
+    if counted.mode is not Mode.LIVE:
+        lines.insert(0, f"this hub is in training and counts nothing: {_some(counted.waiting, 'live reading')} held")
     for contest, votes in sorted(counted.votes.items()):
         rows = [*sorted(votes.items(), key=lambda item: (-item[1], item[0]))]
         rows += [("nulos", counted.nulos[contest]), ("vacios", counted.vacios[contest])]
         wide = max(len(name) for name, _ in rows)
         deep = max(len(f"{number:,}") for _, number in rows)
         lines += ["", contest, *(f"  {name:<{wide}}  {number:>{deep},}" for name, number in rows)]
-    if counted.conflicts:
-        lines += ["", f"{_some(len(counted.conflicts), 'mesa')} in conflict, not counted:"]
-        lines += [f"  {mesa}" for mesa in counted.conflicts]
+    for why, mesas in (("in conflict", counted.conflicts), ("not of the roster", counted.unexpected)):
+        if mesas:
+            lines += ["", f"{_some(len(mesas), 'mesa')} {why}, not counted:"]
+            lines += [f"  {mesa}" for mesa in mesas]
     for what, why, asides in (
         ("record", "with some of a sheet's QR codes", counted.incomplete),
         ("picture", "of the rest of a sheet", counted.parts),
@@ -171,6 +225,8 @@ def text(counted: Count) -> str:
         if asides:
             lines += ["", f"{_some(len(asides), what)} {why}, not counted:"]
             lines += [f"  {each.unit} {each.chain} {each.seq}: {each.words}" for each in asides]
+    if counted.controls:
+        lines += ["", f"{_some(counted.controls, 'control card')} shown: see testigo-hub control"]
     if counted.training:
         lines += ["", f"{_some(counted.training, 'training record')}, never counted"]
     return "\n".join(lines) + "\n"
@@ -180,7 +236,7 @@ def _some(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def export(ledger: Ledger, profile: Profile, path: Path, *, force: bool) -> int:
+def export(ledger: Ledger, profile: Profile, roster: Roster, mode: Mode, path: Path, *, force: bool) -> int:
     """Writes one row for each reading of a mesa, then one for each record that does not count, as CSV.
 
     The file appears whole or not at all, and the same ledger gives the same bytes.
@@ -197,7 +253,7 @@ def export(ledger: Ledger, profile: Profile, path: Path, *, force: bool) -> int:
     half = path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
     try:
         with half.open("x", encoding="utf-8", newline="") as file:
-            written = _write(csv.writer(file), ledger, profile)
+            written = _write(csv.writer(file), ledger, lambda: sheets(ledger, profile, roster, mode))
             file.flush()
             os.fsync(file.fileno())
         half.replace(path)
@@ -209,24 +265,24 @@ def export(ledger: Ledger, profile: Profile, path: Path, *, force: bool) -> int:
     return written
 
 
-def _write(rows: Any, ledger: Ledger, profile: Profile) -> int:
+def _write(rows: Any, ledger: Ledger, readings: Callable[[], Iterator[Sheet]]) -> int:
     # Two passes rather than all sheets in memory: which options there are is known only at the end of the first.
     columns: dict[str, None] = {}
-    for sheet in sheets(ledger, profile):
+    for sheet in readings():
         columns |= dict.fromkeys(_numbers(sheet.acta))
     fixed = ("status", "mesa", "units", "seen", "unit", "chain", "seq", "words")
     rows.writerow((*fixed, *columns))
     written = 0
-    for sheet in sheets(ledger, profile):
+    for sheet in readings():
         numbers, acta = _numbers(sheet.acta), sheet.acta
-        status = "conflict" if sheet.conflict else "counted"
-        facts = (status, acta.mesa, sheet.units, _date(sheet.seen), "", "", "", "; ".join(acta.doubts))
+        facts = (sheet.status.value, acta.mesa, sheet.units, _date(sheet.seen), "", "", "", "; ".join(acta.doubts))
         rows.writerow((*facts, *(numbers.get(column, "") for column in columns)))
         written += 1
     for status, asides in (
         ("incomplete", ledger.records(Outcome.INCOMPLETE)),
         ("part", _parts(ledger)),
         ("unread", sorted(ledger.records(Outcome.UNREAD) + ledger.unopened())),
+        ("control", ledger.records(Outcome.CONTROL)),
         ("training", ledger.records(Outcome.TRAINING)),
         ("stray", ledger.strays()),
     ):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import msgspec
 
 from hub.ledger import Outcome, Read, reading_of
-from wire import note
+from wire import control, move, note
 from wire.acta import Acta, Incomplete, Profile, Refusal
 from wire.envelope import Envelope, context, split
 from wire.errors import TheirFault
@@ -99,6 +99,8 @@ class Examiner:
         profile = self.profile
         if record.mode is not Mode.LIVE:
             return Outcome.TRAINING, "", ""
+        if len(record.payloads) == 1 and any(each.is_note(record.payloads[0]) for each in (control, move)):
+            return Outcome.CONTROL, "", _printable(record.doubt)  # whether it is genuine, `hub.control` says
         if not record.payloads and record.first != NOTHING:
             return Outcome.PART, "", f"part {record.part} of the record {record.first}"
         if not record.payloads:
@@ -113,8 +115,11 @@ class Examiner:
             case Acta() as acta if not record.doubt:
                 return Outcome.ACTA, acta.mesa, ""
             case Acta():
-                doubt = "".join(each if each.isprintable() else "?" for each in record.doubt)
-                return Outcome.UNREAD, "", f"the unit doubts it: {doubt}"
+                return Outcome.UNREAD, "", f"the unit doubts it: {_printable(record.doubt)}"
+
+
+def _printable(text: str) -> str:
+    return "".join(each if each.isprintable() else "?" for each in text)
 
 
 def check_unit(unit: str, topic_unit: str) -> None:

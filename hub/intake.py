@@ -106,6 +106,7 @@ class Intake:
         log: where to tell what happened.
         quota: how much one unit may have here.
         free: tells how many bytes are free on the hub's disks.
+        notices: tells what hubs say of where they are now.
         second: a process that examines half of what comes at once; without one it is all done here.
     """
 
@@ -122,6 +123,7 @@ class Intake:
         log: Log,
         quota: Quota,
         free: Callable[[], int],
+        notices: Callable[[], Sequence[bytes]] = tuple,
         second: Second | None = None,
     ) -> None:
         self.deployment = deployment
@@ -135,6 +137,8 @@ class Intake:
         self.second = second
         self.quota = quota
         self.free = free
+        self.notices = notices
+        self._told: Sequence[bytes] = ()
         self.lasting: set[tuple[Event, str, str]] = set()
         """What lasts and was told when it began: a unit at its quota, a disk that is low, a clock that is behind."""
         self.turns: dict[tuple[str, str], tuple[int, int]] = {}
@@ -152,6 +156,18 @@ class Intake:
             beyond a gap is too much for one receipt.
         """
         return _Batch(self).take(batch)
+
+    def news(self) -> Answers:
+        """What all units are to be told now, though none has asked: once, for who is not there asks on connecting."""
+        notices, told = self.notices(), self._told
+        self._told = notices
+        if notices == told:
+            return []
+        return [(self.topic(unit), notice) for unit in sorted(self.register()) for notice in notices]
+
+    def topic(self, unit: str) -> str:
+        """Where a unit is answered."""
+        return str(Topic(self.deployment, unit, Leaf.RECEIPT))
 
     def open_late(self) -> None:
         """Opens what came sealed to another key than the hub had then: units do not offer again what is receipted."""
@@ -229,7 +245,10 @@ class _Batch:
             # Who asks anew is perhaps without what the last receipt asked for: its turn is over.
             for key in sorted(self._grown | self._holdings.keys()):
                 self._receipt(chains[key])
-            answers = [(self._topic(unit), chains[unit, chain].receipt) for unit, chain in sorted(chains)]
+            answers = [(self._intake.topic(unit), chains[unit, chain].receipt) for unit, chain in sorted(chains)]
+            notices = self._intake.notices() if self._holdings else ()
+            for unit in sorted({unit for unit, _ in self._holdings}):
+                answers += [(self._intake.topic(unit), notice) for notice in notices]
             refusals = self._signed_refusals()
             for beat, publication in self._beats.values():
                 self._take_beat(beat, publication)
@@ -237,9 +256,6 @@ class _Batch:
         # Durable from here on.
         self._tell()
         return answers + refusals
-
-    def _topic(self, unit: str) -> str:
-        return str(Topic(self._intake.deployment, unit, Leaf.RECEIPT))
 
     # Checks 1 to 5
 
@@ -644,7 +660,7 @@ class _Batch:
                 if kept[unit] < REFUSALS_OF_A_UNIT_MAX and self._ledger.refusals + len(rows) < most:
                     kept[unit] += 1
                     rows.append((publication, unit, why, self._now, signed))
-            answers.append((self._topic(unit), signed))
+            answers.append((self._intake.topic(unit), signed))
         self._ledger.add_refusals(rows)
         return answers
 

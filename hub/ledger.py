@@ -73,6 +73,7 @@ class Outcome(Enum):
     INCOMPLETE = "incomplete"
     PART = "part"
     UNREAD = "unread"
+    CONTROL = "control"
     TRAINING = "training"
 
 

@@ -43,6 +43,8 @@ class Event(Enum):
     RECEIPT_AHEAD = Happening(
         WARNING, "a unit knows a receipt of this hub that is later than its clock: set the clock, or the unit lies"
     )
+    NOTICES_READ = Happening(WARNING, "what hubs say of where they are now was read again; all units are told")
+    NOTICE_BAD = Happening(ERROR, "what a hub is to say of where it is now cannot be used; says why: bring it anew")
     REGISTER_READ = Happening(INFO, "the register of units was read again; says how many are enrolled")
     REGISTER_BAD = Happening(ERROR, "the register cannot be read; the last good one still holds: correct it")
 

@@ -59,15 +59,23 @@ class Link:
     Args:
         settings: the broker, the hub's name and deployment, how large a batch is and how long it waits.
         take: what to do with a batch; what it answers is published, and only then the batch is acknowledged.
+        news: what else there is to publish; asked each second at least.
         log: where to tell how the link is.
 
     Raises:
         OurFault: the TLS files cannot be used.
     """
 
-    def __init__(self, settings: Settings, take: Callable[[list[tuple[str, bytes]]], Answers], log: Log) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        take: Callable[[list[tuple[str, bytes]]], Answers],
+        log: Log,
+        news: Callable[[], Answers] = list,
+    ) -> None:
         self._settings = settings
         self._take = take
+        self._news = news
         self._log = log
         self._told, self._tell = socket.socketpair()
         self._stopping = False
@@ -121,6 +129,9 @@ class Link:
             while not self._ended and not self._stopping:
                 self._fill(client)
                 self._answer(client)
+                if self._up_since < math.inf:
+                    for topic, news in self._news():
+                        client.publish(topic, news, qos=1)
             client.disconnect()
             self._send_rest(client)
         except Exception as error:  # whatever paho makes of what came in ends the connection, not the hub
@@ -276,11 +287,28 @@ def _send_at_once(_client: paho.Client, _user: Any, sock: Any) -> None:
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
+class _OfHub(ssl.SSLContext):
+    """Asks of the broker's certificate that it bears a hub's name, wherever that broker is now."""
+
+    hub = ""
+
+    def wrap_socket(self, sock: socket.socket, *more: Any, **named: Any) -> ssl.SSLSocket:
+        """As ever, but for the name."""
+        return super().wrap_socket(sock, *more, **(named | {"server_hostname": self.hub}))
+
+
 def _tls(settings: Settings) -> ssl.SSLContext:
     tls = settings.broker.tls
     assert tls is not None
+    hub = settings.broker.hub
     try:
-        context = ssl.create_default_context(cafile=settings.base / tls.ca)
+        if hub:
+            of_hub = _OfHub(ssl.PROTOCOL_TLS_CLIENT)
+            of_hub.hub = hub
+            context: ssl.SSLContext = of_hub
+            context.load_verify_locations(settings.base / tls.ca)
+        else:
+            context = ssl.create_default_context(cafile=settings.base / tls.ca)
         context.load_cert_chain(settings.base / tls.certificate, settings.base / tls.key)
     except OSError as error:
         raise OurFault(f"broker.tls: {error.strerror or error}: give the PEM files of the hub's certificate") from error

@@ -9,11 +9,13 @@ from hub.check import check_at_start
 from hub.intake import Intake
 from hub.keys import Keys
 from hub.ledger import Ledger
+from hub.notices import Notices
 from hub.pictures import Pictures
 from hub.quota import free_bytes
 from hub.register import Register
 from hub.second import Second
 from hub.settings import POSTGRESQL, Settings
+from wire.errors import OurFault
 from wire.log import Log
 
 
@@ -42,7 +44,12 @@ def opened(settings: Settings, now: Callable[[], int], log: Log, *, in_two: bool
         OurFault: keys, register, ledger or pictures cannot be used.
     """
     keys, register = Keys.read(settings.keys, settings.name), Register(settings.register, log)
-    second = Second(settings.deployment, settings.keys, settings.name, settings.profile.id) if in_two else None
+    if keys.signer.verifier != settings.hubs[settings.name]:
+        raise OurFault(
+            f"keys {settings.keys}: expected the key that package {settings.number} names for {settings.name}, found "
+            "another: no unit would believe this hub: take its keys, or a package made since, from the authority"
+        )
+    second = Second(settings.deployment, settings.keys, settings.name, settings.profile) if in_two else None
     with (
         contextlib.closing(second) if second else contextlib.nullcontext(),
         Ledger.opened(settings.database, about(settings), write=True) as ledger,
@@ -61,6 +68,7 @@ def opened(settings: Settings, now: Callable[[], int], log: Log, *, in_two: bool
             second=second,
             quota=settings.quota,
             free=free_bytes(folders(settings)),
+            notices=Notices(settings.notices, settings.deployment, settings.hubs, log),
         )
         intake.open_late()
         yield intake

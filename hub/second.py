@@ -16,7 +16,7 @@ from pathlib import Path
 
 from hub.examine import Examined, Examiner
 from hub.keys import Keys
-from wire import profiles
+from wire.acta import Profile
 from wire.errors import TheirFault
 from wire.note import Verifier
 
@@ -32,7 +32,7 @@ SECONDS_MAX = 30
 class Second:
     """A process that examines. It is started at once, and is of use as soon as it `is_ready`."""
 
-    def __init__(self, deployment: str, keys: Path, hub: str, profile: str) -> None:
+    def __init__(self, deployment: str, keys: Path, hub: str, profile: Profile) -> None:
         spawning = multiprocessing.get_context("spawn")
         self._pipe, theirs = spawning.Pipe()
         _limit(self._pipe)
@@ -90,10 +90,10 @@ def _limit(pipe: Connection) -> None:
             same.setsockopt(socket.SOL_SOCKET, way, struct.pack("ll", SECONDS_MAX, 0))
 
 
-def _serve(pipe: Connection, deployment: str, keys: Path, hub: str, profile: str) -> None:
+def _serve(pipe: Connection, deployment: str, keys: Path, hub: str, profile: Profile) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C is for the hub, which then closes the pipe
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    examiner = Examiner(deployment, Keys.read(keys, hub).opener, profiles.named(profile))
+    examiner = Examiner(deployment, Keys.read(keys, hub).opener, profile)
     try:
         pipe.send("ready")
         while True:

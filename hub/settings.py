@@ -1,4 +1,4 @@
-"""The hub's settings: one TOML file, checked whole at start."""
+"""The hub's settings: its own TOML file, and the deployment package that says all else; checked whole at start."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,10 +8,13 @@ import msgspec
 from msgspec import Meta
 
 from hub.quota import MEGABYTE, Quota
-from wire import profiles
 from wire.acta import Profile
-from wire.errors import OurFault
+from wire.errors import OurFault, TestigoError
 from wire.fields import Name
+from wire.note import Verifier
+from wire.package import FILE, PACKAGE_BYTES_MAX, Deployment, Roster
+from wire.package import read as read_package
+from wire.record import Mode
 from wire.settings import Broker, parse
 
 POSTGRESQL = "postgresql://"
@@ -19,17 +22,18 @@ POSTGRESQL = "postgresql://"
 
 
 class HubFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The file's keys; paths are relative to the file.
+    """The file's keys: what is this hub's own; paths are relative to the file. All else is in the deployment package.
 
     Attributes:
         name: the hub's name, and signer of its receipts.
-        deployment: the name of the deployment, part of every topic.
-        profile: id of the election's profile.
+        packages: verifier key of the authority whose packages the hub goes by.
+        package: the deployment package; the latest, for units have it too.
         keys: folder of `sign.pem` (P-256) and `seal.pem` (X25519), PKCS#8 PEM without a passphrase.
         register: the enrolled units' verifier keys, one a line; read again when it changes.
         database: path of an SQLite file in a folder that is there, or a `postgresql://` DSN.
         pictures: folder for whole sealed pictures.
-        broker: where to connect.
+        broker: where this hub reaches its broker: it may stand beside it, where units cannot call it.
+        notices: folder for what hubs say of where they are now, for units to be told; made when it is first needed.
         batch: most publications in one commit.
         linger_ms: how long a batch waits for each next publication, in all at most twenty times that: fewer commits,
             later receipts.
@@ -41,13 +45,14 @@ class HubFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     name: Name
-    deployment: Name
-    profile: str
+    packages: str
     keys: str
     register: str
     database: str
     pictures: str
     broker: Broker
+    package: str = FILE
+    notices: str = "notices"
     batch: Annotated[int, Meta(ge=1, le=512)] = 256
     linger_ms: Annotated[int, Meta(ge=0, le=1000)] = 5
     unit_chains: Annotated[int, Meta(ge=1)] = Quota().chains
@@ -58,15 +63,25 @@ class HubFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The settings, with the profile read and paths made absolute."""
+    """The settings, with profile, roster and keys read and paths made absolute.
+
+    Attributes:
+        number: of the package that these settings are of.
+    """
 
     name: str
+    number: int
     deployment: str
     profile: Profile
+    roster: Roster
+    mode: Mode
+    hubs: dict[str, Verifier]
+    cards: dict[str, Verifier]
     keys: Path
     register: Path
     database: str
     pictures: Path
+    notices: Path
     broker: Broker
     batch: int
     linger_ms: int
@@ -87,24 +102,45 @@ def read(path: Path) -> Settings:
     except UnicodeDecodeError as error:
         raise OurFault(f"settings {path}: not UTF-8 text: give the right file with --settings") from error
     base = path.parent.resolve()
-    try:
-        profile = profiles.named(file.profile)
-    except OurFault as error:
-        raise OurFault(f"{path}: {error}") from error
+    found = _package(path, file)
     for key, is_there in (("keys", (base / file.keys).is_dir()), ("register", (base / file.register).is_file())):
         if not is_there:
             raise OurFault(f"{path}: {key}: expected it at {base / getattr(file, key)}, found nothing: make it")
     return Settings(
         name=file.name,
-        deployment=file.deployment,
-        profile=profile,
+        number=found.package.number,
+        deployment=found.package.deployment,
+        profile=found.profile,
+        roster=found.roster,
+        mode=found.package.mode,
+        hubs=found.hubs,
+        cards=found.cards,
         keys=base / file.keys,
         register=base / file.register,
         database=file.database if file.database.startswith(POSTGRESQL) else str(base / file.database),
         pictures=base / file.pictures,
+        notices=base / file.notices,
         broker=file.broker,
         batch=file.batch,
         linger_ms=file.linger_ms,
         quota=Quota(file.unit_chains, file.unit_records, file.unit_mb * MEGABYTE, file.free_mb * MEGABYTE),
         base=base,
     )
+
+
+def _package(path: Path, file: HubFile) -> Deployment:
+    place = path.parent / file.package
+    try:
+        verifier = Verifier.parse(file.packages)
+        with place.open("rb") as opened:
+            found = read_package(opened.read(PACKAGE_BYTES_MAX + 1), verifier)
+    except OSError as error:
+        raise OurFault(f"{path}: package {place}: {error.strerror}: bring the deployment package there") from error
+    except TestigoError as error:
+        raise OurFault(f"{path}: package {place}: {error}") from error
+    if file.name not in found.hubs:
+        raise OurFault(
+            f"{path}: package {place}: expected {file.name} among its hubs, found {', '.join(found.hubs)}: "
+            "units would not believe this hub: have a package made that names it"
+        )
+    return found

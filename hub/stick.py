@@ -21,8 +21,9 @@ from wire import note
 from wire.bundle import ROOT, Bundle, File, Leaf, answer_name, claims, parse, read_answer
 from wire.envelope import CHUNK_BYTES, Envelope, Sealed, split
 from wire.errors import MalformedError, OurFault, TheirFault
+from wire.move import Move
 from wire.note import NAME, Verifier
-from wire.receipt import Refused
+from wire.receipt import Holding, Receipt, Refused
 from wire.topics import Leaf as TopicLeaf
 from wire.topics import Topic
 
@@ -32,6 +33,9 @@ BATCH = 64
 ANSWERS_MAX = 256
 """How many answers are left for one unit: the receipts of what is held, and of what it signed and is refused as many as
 there is room for. A refusal settles nothing, and a thief of its key could fill its stick with them."""
+
+HOLDINGS_MAX = 64
+"""What a unit says that it holds, of how many chains at most: a card has one, and one more for each index it lost."""
 
 Batch = Sequence[tuple[str, bytes]]
 
@@ -227,7 +231,37 @@ class Import:
                     pictures |= dict.fromkeys(offer.claim.pictures, offer.claim.seq)
         for picture, seq in sorted(pictures.items(), key=lambda each: each[1]):
             self._take_picture(unit, folder, picture, seq, tally, answers)
+        holdings = sorted(file for file in files if file.leaf is Leaf.HOLDING)[:HOLDINGS_MAX]
+        for content in [_read(folder, file) for file in holdings]:
+            if content and self.intake:
+                self._take_holding(self.intake, unit, content, tally, answers)
         return list(answers.values())
+
+    def _take_holding(
+        self, intake: Intake, unit: str, content: bytes, tally: _Tally, answers: dict[str, _Answer]
+    ) -> None:
+        """Answers what a unit says that it holds, unless it would believe the receipt that it is left anyway.
+
+        A hub that was restored from an old backup is found out so, as on a link; and one whose clock is behind signs
+        receipts that the unit does not take for old ones. Imported again, the stick is as it was.
+        """
+        own = intake.keys.signer.verifier
+        try:
+            said = note.read(content, Holding, {unit: self.units[unit]}).statement
+        except TheirFault as fault:
+            tally.skip("word of what it holds", f"{fault.why}: {fault}")
+            return
+        heard = max((each.at for each in said.heard if each.hub == own.name), default=-1)
+        last = [chain.receipt for chain in self.ledger.chains({(unit, said.chain)}).values()]
+        try:
+            current = note.read(last[0] if last else b"", Receipt, {own.name: own}).statement
+        except TheirFault:  # there is none yet, or it is by a key that the hub had before
+            current = None
+        if current and current.at > heard:
+            answer = _answer(current, last[0])
+            answers[answer.name] = answer
+        else:
+            _gather(intake, [(str(Topic(self.deployment, unit, TopicLeaf.HOLDING)), content)], answers)
 
     def _check_manifests(self, unit: str, folder: Folder, files: set[File], tally: _Tally) -> None:
         """Tells what manifests name and is not there."""
@@ -355,14 +389,19 @@ def _gather(intake: Intake, batch: Batch, answers: dict[str, _Answer]) -> dict[s
     own = intake.keys.signer.verifier
     refused: dict[str, _Refusal] = {}
     for _, carried in intake.take(batch):
+        if note.kind_of(carried) == Move.KIND:
+            continue  # it is left for all units together: `hub.moving`
         said = read_answer(carried, {own.name: own})
         if isinstance(said, Refused):
             refused[said.publication] = _Refusal(said, _Answer(0, answer_name(said), carried))
         else:
-            receipt = said.statement
-            held = receipt.seq + len(receipt.extras)
-            answers[answer_name(receipt)] = _Answer(held, answer_name(receipt), carried)
+            answer = _answer(said.statement, carried)
+            answers[answer.name] = answer
     return refused
+
+
+def _answer(receipt: Receipt, carried: bytes) -> _Answer:
+    return _Answer(receipt.seq + len(receipt.extras), answer_name(receipt), carried)
 
 
 def _write(folder: Folder, answers: Sequence[_Answer]) -> str:

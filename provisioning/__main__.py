@@ -5,8 +5,15 @@ import getpass
 import sys
 from pathlib import Path, PurePosixPath
 
+from provisioning import cards_desk, control_desk, release_desk, roster
+from provisioning.apply import PID_FILE, apply, reload
 from provisioning.authority import Authority
 from provisioning.broker import PORT
+from provisioning.enrol import enrol
+from provisioning.package import deploy, profile_text
+from provisioning.roster import RosterError
+from wire import profiles
+from wire.belonging import FILE, FILES
 from wire.errors import OurFault, TestigoError
 
 
@@ -16,12 +23,31 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         _do(options)
     except (TestigoError, OSError) as error:
+        for fault in error.faults if isinstance(error, RosterError) else ():
+            print(fault)
         print(f"testigo-provision: {error}", file=sys.stderr)
         return 2
     return 0
 
 
 def _do(options: argparse.Namespace) -> None:
+    if options.command == "release":
+        release_desk.do(options, lambda whose, new: _passphrase(options.passphrase_file, whose, new=new))
+        return
+    if options.command in ("operators", "control"):
+        control_desk.do(options, lambda whose, new: _passphrase(options.passphrase_file, whose, new=new))
+        return
+    if options.command == "kit":
+        cards_desk.do_kit(options)
+        return
+    if options.command == "roster":
+        layout = profiles.parse(profile_text(options.profile, Path()).decode("utf-8"))
+        print(f"{options.file}: {len(roster.read(options.file, layout)):,} mesas, without a fault")
+        return
+    if options.command == "apply":
+        units, revoked = apply(options.carried, options.at, options.register, lambda: reload(options.pid_file))
+        print(f"{units} units belong, {revoked} units and hubs are revoked; Mosquitto goes by it")
+        return
     new = options.command == "authority"
     passphrase = _passphrase(options.passphrase_file, new=new)
     if new:
@@ -40,25 +66,33 @@ def _do(options: argparse.Namespace) -> None:
             for home in authority.add_units(options.count):
                 print(home)
             print(f"{options.folder / 'register.txt'}: carry it to every hub")
+        case "write":
+            cards_desk.do_write(options, authority, input)
+        case "deploy":
+            print(deploy(authority, options.election))
+        case "enrol":
+            for outcome in enrol(authority, options.stick):
+                print(outcome)
+            print(f"{options.folder / 'register.txt'}: carry it to every hub; carry the stick back to the units")
         case "revoke":
+            authority.revoke(*options.names)
             for name in options.names:
-                authority.revoke(name)
                 print(f"{name} belongs no more")
-            print(f"{options.folder}: carry register.txt to every hub, crl.pem and access to every broker")
+            print(f"{options.folder}: carry {', '.join((*FILES, FILE))} to every hub, and say apply there")
         case _:
             for name in options.names:
                 print(f"{authority.forget(name)} private keys of {name} removed")
 
 
-def _passphrase(file: Path | None, *, new: bool) -> str:
-    """The authority's passphrase, from a file's first line or the person at it; a new one is asked for twice."""
+def _passphrase(file: Path | None, whose: str = "the authority", *, new: bool) -> str:
+    """A passphrase, from a file's first line or the person at it; a new one is asked for twice."""
     if file is not None:
         try:
             return file.read_text("utf-8").partition("\n")[0]
         except (OSError, UnicodeDecodeError) as error:
             raise OurFault(f"passphrase file {file}: {error}: name another") from error
     try:
-        passphrase = getpass.getpass("passphrase of the authority: ")
+        passphrase = getpass.getpass(f"passphrase of {whose}: ")
         if new and getpass.getpass("the same again: ") != passphrase:
             raise OurFault("the two differ: nothing was made; say the command again")
     except EOFError as error:
@@ -83,11 +117,28 @@ def _parser() -> argparse.ArgumentParser:
     broker.add_argument("--port", type=int, default=PORT)
     units = commands.add_parser("units", parents=[common], help="make units, of names that say nothing")
     units.add_argument("--count", type=int, default=1, metavar="N")
+    made = commands.add_parser("deploy", parents=[common], help="make and sign the next deployment package")
+    made.add_argument("election", type=Path, metavar="ELECTION.toml", help="what the operators decide: settings.md")
+    checked = commands.add_parser("roster", help="check a CSV file of mesas line by line, without an authority")
+    checked.add_argument("file", type=Path, metavar="ROSTER.csv")
+    checked.add_argument("--profile", required=True, metavar="ID", help="the election: its id, or a TOML file")
+    desk = commands.add_parser("enrol", parents=[common], help="let units belong that made their own keys")
+    desk.add_argument("stick", type=Path, metavar="STICK", help="with their requests; it takes their answers back")
     for name, purpose in (
         ("revoke", "let units or hubs belong no more"),
         ("forget", "remove the private keys of units or hubs that have them by now"),
     ):
         commands.add_parser(name, parents=[common], help=purpose).add_argument("names", nargs="+", metavar="NAME")
+    there = commands.add_parser(
+        "apply", help="on a hub's machine: go by what was carried there, and put out who is revoked"
+    )
+    there.add_argument("carried", type=Path, metavar="FOLDER", help="with the five files")
+    there.add_argument("--register", type=Path, required=True, metavar="FILE", help="the hub's, as hub.toml names it")
+    there.add_argument("--at", type=Path, default=Path("/etc/mosquitto/testigo"), metavar="FOLDER", help="the broker's")
+    there.add_argument("--pid-file", type=Path, default=PID_FILE, metavar="FILE", help="Mosquitto's")
+    release_desk.add_parser(commands)
+    control_desk.add(commands, common)
+    cards_desk.add(commands, common)
     return parser
 
 

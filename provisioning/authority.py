@@ -5,39 +5,41 @@
     packages.pub packages.key       signs deployment packages
     escrow.pub escrow.key           opens everything that is sealed, when the hubs are gone
     hubs/<name>/ units/<name>/      what is carried to each of them; a file `revoked` in it ends its belonging
-    register.txt crl.pem access     made from these folders each time, for hubs and brokers
+    units/<name>/card.pub           of a unit that makes its keys itself: the public half of its card's token
+    register.txt crl.pem access revoked.txt belonging.note
+                                    made from these folders each time, for hubs and brokers, and signed
 
 The three keys are encrypted by one passphrase. Private keys of hubs and units lie in their folders in clear, for there
 they are on their way: once they are where they belong, `forget` removes them here.
 """
 
+import hashlib
 import hmac
-import os
 import secrets
 import shutil
-import subprocess
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Self
 
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
+from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from provisioning import broker, certificates
-from wire.errors import OurFault
-from wire.note import NAME, KeySigner
+from provisioning.files import made, private_pem, write
+from wire import note
+from wire.belonging import ACCESS, CRL, FILE, REGISTER, REVOKED, Belonging
+from wire.enrolment import Enrolled, Request, Token
+from wire.errors import MalformedError, OurFault, TheirFault
+from wire.note import NAME, KeySigner, Verifier
+from wire.package import SIGNER
 from wire.seal import Opener
 
 PASSPHRASE_CHARACTERS_MIN = 20
 """Six words of a word list have some thirty. Length must do it: it cannot be seen here how they were chosen."""
-
-KDF_ITERATIONS = 600_000
-"""Of PBKDF2-HMAC-SHA256, as OWASP asks for (2023); `cryptography` writes 2048 and cannot be asked for more."""
 
 UNITS_MAX = 100_000
 """More than any election has mesas."""
@@ -46,7 +48,6 @@ _LETTERS = "0123456789abcdefghjkmnpqrstvwxyz"
 """No i, l, o or u: names are read out and typed."""
 
 _FOLDERS = ("units", "hubs")
-_PUBLIC = serialization.PublicFormat.SubjectPublicKeyInfo
 _PRIVATE = ("unit.pem", "sign.pem", "seal.pem", "tls.key", "broker.key")
 
 
@@ -63,7 +64,8 @@ class Authority:
     folder: Path
     deployment: str
     certificate: x509.Certificate
-    _key: ec.EllipticCurvePrivateKey
+    _key: ec.EllipticCurvePrivateKey = field(repr=False)
+    _packages: KeySigner = field(repr=False)
 
     @classmethod
     def make(cls, folder: Path, deployment: str, passphrase: str) -> Self:
@@ -81,18 +83,18 @@ class Authority:
             )
         key, packages = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
         escrow = X25519PrivateKey.generate()
-        with _made(folder) as new:
+        with made(folder) as new:
             (new / "deployment").write_text(f"{deployment}\n")
             for name, secret in (("ca", key), ("packages", packages), ("escrow", escrow)):
-                _write(new / f"{name}.key", _private(secret, passphrase), secret=True)
-            _write(new / "ca.pem", _pem(certificates.authority(f"{deployment} authority", key)))
-            _write(new / "packages.pub", f"{KeySigner('packages', packages).verifier}\n".encode())
-            _write(new / "escrow.pub", f"{Opener('escrow', escrow).recipient}\n".encode())
+                write(new / f"{name}.key", private_pem(secret, passphrase), secret=True)
+            write(new / "ca.pem", _pem(certificates.authority(f"{deployment} authority", key)))
+            write(new / "packages.pub", f"{KeySigner(SIGNER, packages).verifier}\n".encode())
+            write(new / "escrow.pub", f"{Opener('escrow', escrow).recipient}\n".encode())
             for kind in _FOLDERS:
                 (new / kind).mkdir()
-        made = cls.open(folder, passphrase)
-        made.publish()
-        return made
+        authority = cls.open(folder, passphrase)
+        authority.publish()
+        return authority
 
     @classmethod
     def open(cls, folder: Path, passphrase: str) -> Self:
@@ -104,16 +106,20 @@ class Authority:
         try:
             deployment = (folder / "deployment").read_text().strip()
             certificate = x509.load_pem_x509_certificate((folder / "ca.pem").read_bytes())
-            encrypted = (folder / "ca.key").read_bytes()
-        except (OSError, ValueError) as error:
+            trusted = Verifier.parse((folder / "packages.pub").read_text().strip())
+        except (OSError, ValueError, TheirFault) as error:
             raise OurFault(f"authority {folder}: {error}: name its folder, or make one with 'authority'") from error
-        try:
-            key = serialization.load_pem_private_key(encrypted, passphrase.encode())
-        except (ValueError, TypeError) as error:
-            raise OurFault(f"authority {folder}: the passphrase does not open its key: type it again") from error
-        if not isinstance(key, ec.EllipticCurvePrivateKey) or not _is_of(key, certificate):
+        key, packages = (_opened(folder / f"{name}.key", passphrase) for name in ("ca", "packages"))
+        if not hmac.compare_digest(_spki(key.public_key()), _spki(certificate.public_key())):
             raise OurFault(f"authority {folder}: ca.key is not the key of ca.pem: take them from a good copy")
-        return cls(folder, deployment, certificate, key)
+        signer = KeySigner(SIGNER, packages)
+        if signer.verifier != trusted:
+            raise OurFault(f"authority {folder}: packages.key is not the key of packages.pub: take a good copy's")
+        return cls(folder, deployment, certificate, key, signer)
+
+    def packages(self) -> KeySigner:
+        """What signs deployment packages, and what units are told of their enrolment."""
+        return self._packages
 
     def add_hub(self, name: str, hosts: Sequence[str]) -> Path:
         """Makes what a hub and its broker need; the folder to carry there.
@@ -125,24 +131,26 @@ class Authority:
         Raises:
             OurFault: the name cannot be one, or is taken, or a host is none.
         """
-        if not NAME.fullmatch(name) or name.startswith("u-") or name in ("packages", "escrow"):
+        if not NAME.fullmatch(name) or name.startswith("u-") or name in (SIGNER, "escrow"):
             raise OurFault(f"hub {name!r}: expected 1 to 32 of a-z, 0-9 and '-', not u-...: choose another name")
         sign, seal = ec.generate_private_key(ec.SECP256R1()), X25519PrivateKey.generate()
         tls, called = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
         try:
-            of_broker = certificates.broker(self.certificate, self._key, hosts, called.public_key())
+            # Units ask for the hub's name, wherever they call it: at a new address the certificate is still good.
+            of_broker = certificates.broker(self.certificate, self._key, [name, *hosts], called.public_key())
         except (ValueError, IndexError) as error:
             raise OurFault(f"hub {name}: hosts {', '.join(hosts)}: {error}: give plain names or addresses") from error
-        with _made(self.folder / "hubs" / name) as new:
+        with made(self.folder / "hubs" / name) as new:
             (new / "keys").mkdir(mode=0o700)
-            _write(new / "keys" / "sign.pem", _private(sign), secret=True)
-            _write(new / "keys" / "seal.pem", _private(seal), secret=True)
-            _write(new / "hub.pub", f"{KeySigner(name, sign).verifier}\n{Opener(name, seal).recipient}\n".encode())
+            write(new / "keys" / "sign.pem", private_pem(sign), secret=True)
+            write(new / "keys" / "seal.pem", private_pem(seal), secret=True)
+            write(new / "hub.pub", f"{KeySigner(name, sign).verifier}\n{Opener(name, seal).recipient}\n".encode())
             self._add_tls(new, name, tls)
             (new / "broker").mkdir(mode=0o700)
-            _write(new / "broker" / "broker.key", _private(called), secret=True)
-            _write(new / "broker" / "broker.pem", _pem(of_broker))
-            shutil.copyfile(self.folder / "ca.pem", new / "broker" / "ca.pem")
+            write(new / "broker" / "broker.key", private_pem(called), secret=True)
+            write(new / "broker" / "broker.pem", _pem(of_broker))
+            for file in ("ca.pem", "packages.pub"):
+                shutil.copyfile(self.folder / file, new / "broker" / file)
         self.publish()
         return self.folder / "hubs" / name
 
@@ -160,36 +168,89 @@ class Authority:
         folder = self._home(name) / "broker"
         if not folder.is_dir():
             raise OurFault(f"{name} is a unit, and has no broker: name a hub")
-        lines = [f"listener {port}", *broker.configuration(at)]
-        _write(folder / "testigo.conf", ("\n".join(lines) + "\n").encode())
+        lines = [f"listener {port}", *broker.configuration(at, self.deployment)]
+        write(folder / "testigo.conf", ("\n".join(lines) + "\n").encode())
+        write(folder / "testigo.c", broker.plugin().encode())
+        write(folder / "testigo.nft", broker.limits(port).encode())
         self.publish()
         return folder
 
     def add_units(self, count: int) -> Iterator[Path]:
         """Makes so many units, one after the other, of names that say nothing; the folder to put on each one's card."""
-        if not 1 <= count <= UNITS_MAX:
-            raise OurFault(f"{count} units: give a number from 1 to {UNITS_MAX}")
         try:
-            for _ in range(count):
-                yield self._add_unit("u-" + "".join(secrets.choice(_LETTERS) for _ in range(8)))
+            for name in _names(count):
+                yield self._add_unit(name)
         finally:
             self.publish()
 
+    def add_cards(self, count: int) -> Iterator[Token]:
+        """Prepares so many cards whose units will make their keys themselves and enrol: what to write on each.
+
+        A token is given out once: only its public half stays here.
+        """
+        for name in _names(count):
+            token = Token(name, self.deployment, ec.generate_private_key(ec.SECP256R1()))
+            with made(self.folder / "units" / name) as new:
+                write(new / "card.pub", f"{token.signer.verifier}\n".encode())
+            yield token
+
+    def cards(self) -> dict[str, Verifier]:
+        """The cards that were ever prepared, by their units' names: those that may enrol, have, or were revoked."""
+        return _verifiers((self.folder / "units").glob("[!.]*/card.pub"))
+
+    def enrolled(self) -> dict[str, Verifier]:
+        """The keys that units sign with, revoked or not, by the units' names."""
+        return _verifiers((self.folder / "units").glob("[!.]*/unit.pub"))
+
+    def enrol(self, request: Request) -> Enrolled:
+        """Lets the unit of a prepared card belong, and says so to it; whoever calls publishes when all are through.
+
+        The same keys are answered the same way again, however often and wherever it was cut short; others are not.
+
+        Args:
+            request: what `wire.enrolment.read` has verified, for a card of `cards`.
+
+        Raises:
+            TheirFault: it asks for what it cannot have.
+        """
+        home, key = self._home(request.unit), Verifier.parse(request.key)
+        if request.deployment != self.deployment:
+            raise MalformedError(f"asks to belong to {request.deployment}, this is {self.deployment}: wrong desk")
+        if (home / "revoked").exists():
+            raise MalformedError("was revoked before it enrolled: write a new card")
+        public = certificates.requested(request.csr, request.unit)
+        if (home / "unit.pub").exists():
+            certificate = x509.load_pem_x509_certificate((home / "tls.pem").read_bytes())
+            has = (home / "unit.pub").read_text().strip(), _spki(certificate.public_key())
+            if has != (request.key, _spki(public)):
+                raise MalformedError("its card's token was used already, with other keys: revoke it, write a new card")
+        else:
+            certificate = certificates.client(self.certificate, self._key, request.unit, public)
+            write(home / "tls.pem", _pem(certificate))
+            write(home / "unit.pub", f"{key}\n".encode())  # last: from here on it belongs
+        return Enrolled(
+            certificate=_pem(certificate).decode("ascii"),
+            deployment=self.deployment,
+            key=request.key,
+            unit=request.unit,
+        )
+
     def _add_unit(self, name: str) -> Path:
         key, tls = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
-        with _made(self.folder / "units" / name) as new:
-            _write(new / "unit.pem", _private(key), secret=True)
-            _write(new / "unit.pub", f"{KeySigner(name, key).verifier}\n".encode())
+        with made(self.folder / "units" / name) as new:
+            write(new / "unit.pem", private_pem(key), secret=True)
+            write(new / "unit.pub", f"{KeySigner(name, key).verifier}\n".encode())
             self._add_tls(new, name, tls)
         return self.folder / "units" / name
 
-    def revoke(self, name: str) -> None:
-        """Ends the belonging of a unit or a hub: it is not in the register any more, and brokers know it no more.
+    def revoke(self, *names: str) -> None:
+        """Ends the belonging of units, cards or hubs: hubs take nothing of them any more, brokers let them in no more.
 
         Raises:
-            OurFault: none of them has this name.
+            OurFault: none has one of these names; then all still belong.
         """
-        (self._home(name) / "revoked").touch()
+        for home in [self._home(name) for name in names]:
+            write(home / "revoked", b"")
         self.publish()
 
     def forget(self, name: str) -> int:
@@ -213,86 +274,74 @@ class Authority:
         """Makes the register and the list of the revoked anew from the folders of those that belong."""
         # What begins with a point was being made when something cut it short.
         units, hubs = (sorted((self.folder / kind).glob("[!.]*")) for kind in _FOLDERS)
-        gone = [home for home in (*units, *hubs) if (home / "revoked").exists()]
+        gone = {home: None for home in (*units, *hubs) if (home / "revoked").exists()}
+        # A card that was prepared, and whose unit has not enrolled, has neither key nor certificate yet.
+        waiting = {home for home in units if (home / "card.pub").exists() and not (home / "unit.pub").exists()}
         try:
-            verifiers = [(home / "unit.pub").read_bytes() for home in units if home not in gone]
-            revoked = [x509.load_pem_x509_certificate((home / "tls.pem").read_bytes()) for home in gone]
+            verifiers = [(home / "unit.pub").read_bytes() for home in units if home not in gone and home not in waiting]
+            listed = [(home / "tls.pem").read_bytes() for home in gone if home not in waiting]
+            revoked = [x509.load_pem_x509_certificate(pem) for pem in listed]
         except (OSError, ValueError) as error:
             raise OurFault(f"{self.folder}: {error}: take what lacks there from a good copy") from error
         hubs = [home for home in hubs if home not in gone]
-        _write(self.folder / "register.txt", b"".join(verifiers))
         # A later list revokes as many or more: nobody is ever let in again under a name that was revoked.
-        listed = certificates.revocations(self.certificate, self._key, revoked, 1 + len(revoked))
+        crl = certificates.revocations(self.certificate, self._key, revoked, 1 + len(gone))
         access = broker.access(self.deployment, [home.name for home in hubs], [home.name for home in gone])
-        for folder in [self.folder, *(home / "broker" for home in hubs)]:
-            _write(folder / "crl.pem", listed.public_bytes(serialization.Encoding.PEM))
-            _write(folder / "access", access.encode(), secret=True)  # Mosquitto warns of one that all may read
+        files = {
+            REGISTER: b"".join(verifiers),
+            CRL: crl.public_bytes(serialization.Encoding.PEM),
+            ACCESS: access.encode(),
+            REVOKED: "".join(f"{home.name}\n" for home in gone).encode(),
+        }
+        belonging = Belonging(
+            deployment=self.deployment,
+            files={name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
+            number=1 + len(units) + len(hubs) + 2 * len(gone) + len(verifiers),
+        )
+        files[FILE] = note.write(belonging, self._packages)
+        for name, content in files.items():
+            for folder in [self.folder, *(home / "broker" for home in hubs)]:
+                if name != REGISTER or folder == self.folder:
+                    write(folder / name, content, secret=name == ACCESS)  # Mosquitto warns of one that all may read
 
     def _add_tls(self, home: Path, name: str, key: ec.EllipticCurvePrivateKey) -> None:
-        _write(home / "tls.key", _private(key), secret=True)
-        _write(home / "tls.pem", _pem(certificates.client(self.certificate, self._key, name, key.public_key())))
+        write(home / "tls.key", private_pem(key), secret=True)
+        write(home / "tls.pem", _pem(certificates.client(self.certificate, self._key, name, key.public_key())))
         shutil.copyfile(self.folder / "ca.pem", home / "ca.pem")
 
 
-@contextmanager
-def _made(folder: Path) -> Iterator[Path]:
-    """A new folder, filled under another name: it is there whole, or not at all."""
-    if folder.exists():
-        raise OurFault(f"{folder} is there already: nothing was changed; choose another name")
-    new = folder.with_name(f".{folder.name}.new")
+def _names(count: int) -> Iterator[str]:
+    """So many names that say nothing."""
+    if not 1 <= count <= UNITS_MAX:
+        raise OurFault(f"{count} units: give a number from 1 to {UNITS_MAX}")
+    for _ in range(count):
+        yield "u-" + "".join(secrets.choice(_LETTERS) for _ in range(8))
+
+
+def _verifiers(files: Iterable[Path]) -> dict[str, Verifier]:
     try:
-        shutil.rmtree(new, ignore_errors=True)  # of one that was cut short
-        new.mkdir(mode=0o700, parents=True)
-        yield new
-        new.rename(folder)
-        _fsync(folder.parent)
+        verifiers = [Verifier.parse(file.read_text().strip()) for file in sorted(files)]
+    except (OSError, ValueError, TheirFault) as error:
+        raise OurFault(f"authority: {error}: take it from a good copy") from error
+    return {verifier.name: verifier for verifier in verifiers}
+
+
+def _opened(path: Path, passphrase: str) -> ec.EllipticCurvePrivateKey:
+    """One of the authority's own keys."""
+    try:
+        key = serialization.load_pem_private_key(path.read_bytes(), passphrase.encode())
     except OSError as error:
-        raise OurFault(f"{folder}: {error.strerror}: name a place that can be written") from error
-    finally:
-        shutil.rmtree(new, ignore_errors=True)
-
-
-def _write(path: Path, content: bytes, *, secret: bool = False) -> None:
-    """Writes a file whole, durably, in the place of one that may be there."""
-    new = path.with_name(f".{path.name}.new")
-    new.unlink(missing_ok=True)
-    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600 if secret else 0o644), "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    new.rename(path)
-    _fsync(path.parent)
-
-
-def _fsync(folder: Path) -> None:
-    number = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(number)
-    finally:
-        os.close(number)
-
-
-def _private(key: PrivateKeyTypes, passphrase: str = "") -> bytes:
-    """A private key as PKCS#8 PEM."""
-    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    if not passphrase:
-        return pem
-    command = ["openssl", "pkcs8", "-topk8", "-v2", "aes-256-cbc", "-iter", str(KDF_ITERATIONS), "-passout", "env:PASS"]
-    try:
-        return subprocess.run(
-            command, input=pem, capture_output=True, check=True, env={**os.environ, "PASS": passphrase}
-        ).stdout
-    except (OSError, subprocess.CalledProcessError) as error:
-        raise OurFault(f"openssl, which encrypts the keys: {error}: apt-get install openssl") from error
+        raise OurFault(f"{path}: {error.strerror}: take it from a good copy") from error
+    except (ValueError, TypeError) as error:
+        raise OurFault(f"{path}: the passphrase does not open its key: type it again") from error
+    if not isinstance(key, ec.EllipticCurvePrivateKey):
+        raise OurFault(f"{path}: expected a P-256 key: take it from a good copy")
+    return key
 
 
 def _pem(certificate: x509.Certificate) -> bytes:
     return certificate.public_bytes(serialization.Encoding.PEM)
 
 
-def _is_of(key: ec.EllipticCurvePrivateKey, certificate: x509.Certificate) -> bool:
-    ours, its = (
-        public.public_bytes(serialization.Encoding.DER, _PUBLIC)
-        for public in (key.public_key(), certificate.public_key())
-    )
-    return hmac.compare_digest(ours, its)
+def _spki(key: CertificatePublicKeyTypes) -> bytes:
+    return key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)

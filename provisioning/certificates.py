@@ -9,9 +9,12 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+from wire.errors import MalformedError
 
 BEGIN = datetime(1970, 1, 1, tzinfo=UTC)
 END = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
@@ -30,6 +33,24 @@ def client(
 ) -> x509.Certificate:
     """The certificate by which a unit or a hub is known to brokers, under its name."""
     return _issued(issuer, key, name, public, ExtendedKeyUsageOID.CLIENT_AUTH).sign(key, hashes.SHA256())
+
+
+def requested(csr: str, name: str) -> ec.EllipticCurvePublicKey:
+    """The key that somebody of this name asks a certificate for, and has.
+
+    Raises:
+        MalformedError: it is no such request.
+    """
+    try:
+        request = x509.load_pem_x509_csr(csr.encode())
+        is_signed, public = request.is_signature_valid, request.public_key()
+    except (ValueError, UnsupportedAlgorithm) as error:
+        raise MalformedError("its certificate request is none: let the unit write it again") from error
+    if not isinstance(public, ec.EllipticCurvePublicKey) or not isinstance(public.curve, ec.SECP256R1):
+        raise MalformedError("its certificate request is for no P-256 key: let the unit write it again")
+    if not is_signed or request.subject != _named(name):
+        raise MalformedError(f"its certificate request is not {name}'s own: let the unit write it again")
+    return public
 
 
 def broker(

@@ -51,12 +51,20 @@ def main(arguments: list[str] | None = None) -> int:
         ("--hours", 1.0, "of faults in a night"),
         ("--days", 1, "how many nights, each of the next seed"),
         ("--jobs", len(os.sched_getaffinity(0)), "how many processes"),
-        ("--folder", "", "where cards and hubs lie meanwhile; else where temporary files do"),
+        ("--folder", "", "where cards and hubs lie meanwhile; else in memory, or where temporary files do"),
     )
     _add(
         commands.add_parser("storm", help="a fleet with something waiting, when its broker comes back"),
         _storm,
         ("--units", 2000, "how many"),
+        ("--seed", 1, "of their chance"),
+        ("--folder", "", "where their cards lie meanwhile; else where temporary files do"),
+    )
+    _add(
+        commands.add_parser("moved", help="a fleet with something waiting, whose hub has moved to another address"),
+        _moved,
+        ("--units", 500, "how many"),
+        ("--way", "notice", "how they are told: notice, card or stick"),
         ("--seed", 1, "of their chance"),
         ("--folder", "", "where their cards lie meanwhile; else where temporary files do"),
     )
@@ -117,8 +125,8 @@ def _hunt(options: argparse.Namespace) -> int:
 
     if options.days < 1 or options.jobs < 1 or options.hours <= 0:
         raise OurFault("--days, --jobs and --hours: give at least one night, one process and some time")
-    folder = Path(options.folder or tempfile.gettempdir())
-    if not folder.is_dir():
+    folder = Path(options.folder) if options.folder else None
+    if folder and not folder.is_dir():
         raise OurFault(f"--folder {folder}: no such folder: give one, best in memory")
     seeds = range(options.seed, options.seed + options.days)
     tally, failures, cpu = Counter[str](), 0, 0.0
@@ -143,6 +151,21 @@ def _storm(options: argparse.Namespace) -> int:
     print(
         f"{found.units} units, all receipted {found.settled_seconds:.0f} simulated seconds after the broker came back; "
         f"at most {found.handshakes_max} handshakes in one second; {found.megabytes} MB of memory"
+    )
+    return 0
+
+
+def _moved(options: argparse.Namespace) -> int:
+    from sim.moved import Way, moved
+
+    if options.way not in (way.value for way in Way):
+        raise OurFault(f"--way {options.way}: give notice, card or stick")
+    folder = Path(options.folder or tempfile.gettempdir())
+    found = moved(options.units, Way(options.way), options.seed, folder, print)
+    print(
+        f"{found.units} units told by {found.way.value}: half of them receipted again after {found.half_seconds:.0f} "
+        f"simulated seconds, the last after {found.all_seconds:.0f}; "
+        f"at most {found.handshakes_max} handshakes in one second"
     )
     return 0
 

@@ -22,11 +22,13 @@ from device.ports import (
     ButtonPressed,
     ButtonReleased,
     CameraFailed,
+    CameraHangs,
     Frame,
     FrameRead,
     FrameTaken,
     Link,
     Ms,
+    NetworkJoined,
     Post,
     ReaderFailed,
     StickIn,
@@ -39,6 +41,13 @@ from wire.acta import Profile
 
 EXPOSURE_MS = 120
 """From a look to its frame: what a streaming Camera Module 3 takes at 8 frames a second."""
+
+JOIN_MS = 4_000
+"""From a network's name to its answer."""
+
+GIVEN_UP_MS = 5_000
+HANG_MS = 30_000
+"""A look that comes to nothing is given up, and later the camera, as those of a Raspberry Pi are."""
 
 STICK_MS = 300
 """Each work beside the unit: enough for presses and answers to come between two."""
@@ -60,6 +69,7 @@ class SimCamera:
 
     Its hands: `lay` puts a picture of a sheet on the tray, `clear` takes it away, `unplug` pulls the ribbon and `plug`
     puts it back, `stall` keeps answers back; then `resume` gives them all, late, or `forget` none of them, ever.
+    After `hang` nothing comes back from it, until the firmware starts anew.
     """
 
     def __init__(self, clock: Schedule, post: Post) -> None:
@@ -68,11 +78,17 @@ class SimCamera:
         self._scene = EMPTY_TRAY
         self._plugged = True
         self._stalled = False
+        self._hangs = False
         self._late: list[BodyEvent] = []
 
     def look(self, anew: bool = False) -> None:  # noqa: ARG002  its pictures are as sharp as they are
         """Answers with what lies on the tray at the end of the exposure."""
-        self._clock.after(EXPOSURE_MS, self._answer)
+        if self._hangs:
+            self._clock.after(GIVEN_UP_MS, lambda: self._post(CameraFailed("nothing comes from the camera")))
+            why = "nothing has come back from the camera: the unit starts anew by itself"
+            self._clock.after(HANG_MS, lambda: self._post(CameraHangs(why)))
+        else:
+            self._clock.after(EXPOSURE_MS, self._answer)
 
     def lay(self, picture: bytes, media: str = "image/jpeg") -> None:
         """Lays down a sheet of which the camera will see exactly this picture.
@@ -100,6 +116,10 @@ class SimCamera:
     def stall(self) -> None:
         """Answers to looks are kept back from now on."""
         self._stalled = True
+
+    def hang(self) -> None:
+        """Looks come to nothing from now on, and are given up."""
+        self._hangs = True
 
     def resume(self) -> None:
         """Gives the answers kept back, each with what lay on the tray when it was asked for."""
@@ -243,6 +263,28 @@ class SimIndicator:
         self._unmixed.append((self._clock.ms(), said))
 
 
+class SimNetwork:
+    """The air around a unit, and what networks are in it.
+
+    Its hand: `in_reach` holds their passphrases by name. `joined` is the name of the one it is in.
+    """
+
+    def __init__(self, clock: Schedule, post: Post) -> None:
+        self._clock = clock
+        self._post = post
+        self.in_reach: dict[str, str] = {}
+        self.joined = ""
+
+    def join(self, name: str, passphrase: str) -> None:
+        """Tries to join it, and says after a while what came of it."""
+        self._clock.after(JOIN_MS, lambda: self._try(name, passphrase))
+
+    def _try(self, name: str, passphrase: str) -> None:
+        is_there = self.in_reach.get(name) == passphrase
+        self.joined = name if is_there else ""
+        self._post(NetworkJoined("" if is_there else "there is no such network here, or it takes another passphrase"))
+
+
 class SimStorage:
     """A folder of this machine as the card.
 
@@ -303,7 +345,7 @@ class SimBody:
 
     Attributes:
         body: what the firmware is given.
-        camera, indicator: the same parts, with their hands' side.
+        camera, indicator, network: the same parts, with their hands' side.
         clock: its time.
         post: the inbox.
     """
@@ -311,6 +353,7 @@ class SimBody:
     body: Body
     camera: SimCamera
     indicator: SimIndicator
+    network: SimNetwork
     clock: Schedule
     post: Post
 
@@ -343,5 +386,6 @@ def make(clock: Schedule, folder: Path, link: Link, post: Post) -> SimBody:
         link: its link, real or not.
         post: the firmware's inbox.
     """
-    camera, indicator = SimCamera(clock, post), SimIndicator(clock)
-    return SimBody(Body(camera, indicator, clock, SimStorage(folder), link), camera, indicator, clock, post)
+    camera, indicator, network = SimCamera(clock, post), SimIndicator(clock), SimNetwork(clock, post)
+    body = Body(camera, indicator, clock, SimStorage(folder), link, network)
+    return SimBody(body, camera, indicator, network, clock, post)

@@ -80,6 +80,12 @@ class Broker:
         """Whether it runs now."""
         return self._running is not None and self._running.poll() is None
 
+    @property
+    def pid(self) -> int:
+        """The number of its running process."""
+        assert self._running is not None
+        return self._running.pid
+
     def start(self) -> None:
         """Starts it and waits until it listens.
 

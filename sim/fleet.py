@@ -38,11 +38,22 @@ from sim.plug import Plug, PulledError
 from wire.errors import OurFault
 from wire.log import line
 
-OF_UNIT = ("device.unit", "device.custody", "device.route", "device.outbox", "device.keeper", "device.store")
+OF_UNIT = (
+    "device.unit",
+    "device.custody",
+    "device.route",
+    "device.outbox",
+    "device.keeper",
+    "device.store",
+    "device.power",
+    "device.quiet",
+    "device.package",
+    "device.standing",
+)
 OF_HUB = ("hub.running", "hub.intake", "hub.turn", "hub.ledger", "hub.pictures")
 """The modules at any line of which a plug may be pulled: those that touch a disk, or decide what is on it."""
 
-_WRITERS = ("_write_durably", "sync_folder")
+_WRITERS = ("_write", "_sync", "sync_folder")
 """What of `device.store` writes files: where a card may refuse."""
 
 LINGER_MS = 5
@@ -55,7 +66,7 @@ class SimUnit:
     Args:
         path: its settings file.
         clock: the time of all.
-        exchanges: what its link connects to, by rank.
+        exchanges: what its link connects to, by rank; those of its settings' brokers.
         seed: of all its chance.
         wake_ms: how often time is looked at.
         seen: what was read before, if that shall not be read again (see `SimReader`).
@@ -66,6 +77,7 @@ class SimUnit:
         clock: its own, which may be set wrong.
         plug: pulled, it cuts the power in the middle of something.
         card: pulled, it makes a write to the card fail for want of room.
+        places: all exchanges that it can be told to reach.
         card_size: in bytes; None for one of the machine's.
         signer: its key.
         reader: what reads its frames, since the power last came on.
@@ -90,6 +102,7 @@ class SimUnit:
         in_one_thread: bool = False,
     ) -> None:
         self.settings: Settings = read(path)
+        self._path = path
         self.log: list[str] = []
         self.clock = OwnClock(clock)
         self.plug = Plug(OF_UNIT)
@@ -102,6 +115,7 @@ class SimUnit:
         self.switched_off: Callable[[], object] = lambda: None
         self._of_all = clock
         self._exchanges = exchanges
+        self.places = {(at.host, at.port): each for at, each in zip(self.settings.brokers, exchanges, strict=False)}
         self._chance = Random(seed)
         self._wake_ms = wake_ms
         self._seen = seen
@@ -203,8 +217,9 @@ class SimUnit:
             if self._life is started:
                 self._of_all.after(0, lambda: self._handle(started, event))
 
+        self.settings = read(self._path)  # its card may have a newer package
         self.clock.start()
-        link = SimLink(self._exchanges, self._of_all, self.name, post)
+        link = SimLink(self._exchanges, self._of_all, self.name, post, self.places)
         self._body = make(self.clock, self.settings.card, link, post)
         self._body.indicator.heard = self.heard
         self.set_card_size(self.card_size)
@@ -225,10 +240,14 @@ class SimUnit:
             self._unit.close()
             self._unit, self._life = None, None
             self.switched_off()
+        elif self._unit is not None and self._unit.begins_anew:
+            self._unit.close()
+            self._unit, self._life = None, None
+            self._begin()
 
     def _go_dark(self) -> None:
         self._is_plugged = False
-        for exchange in self._exchanges:
+        for exchange in dict.fromkeys([*self._exchanges, *self.places.values()]):
             exchange.vanish(self.name)
         unit, self._unit, self._body, self._life = self._unit, None, None, None
         with suppress(PeeweeException):  # in the middle of a transaction nothing closes a database but its end
@@ -443,5 +462,5 @@ UNREAD = frozenset(AGAIN.values())
 """What asks the person who pressed to press again."""
 
 _KEPT = (Signal.KEPT, Signal.KEPT_UNREAD, Signal.KEPT_PART, Signal.KEPT_BEFORE, Signal.KEPT_DOUBTFUL, Signal.NEXT_PART)
-VERDICTS = UNREAD | {*_KEPT, Signal.FAULT}
+VERDICTS = UNREAD | {*_KEPT, Signal.CONTROL_DONE, Signal.CONTROL_REFUSED, Signal.FAULT}
 """What ends a scan for the person who pressed."""

@@ -15,7 +15,8 @@ from sim.fleet import VERDICTS
 
 VERDICT_SECONDS_MAX = 20
 HOLD = re.compile(r".*hold-(\d{1,3})")
-"""A file of this name in the pile is no sheet: the button is then held for so many seconds, and let go."""
+"""A file of this name in the pile is no sheet: the button is then held for so many seconds, and let go. Nor is
+a folder: it is put in as a stick, and stays in."""
 
 PRESSES_MAX = 2
 """A sheet that is not read is tried once more, as the card beside the unit says."""
@@ -29,7 +30,8 @@ class Hands(threading.Thread):
         pile: picture files, in the order they are laid down.
         pace_seconds: how long changing sheets takes.
         out: where a JSON line is written for each sheet: `file`, `signal` (the verdict, or `none`), `presses`, `ms`, or
-            `why` it is no picture, or for how many seconds the button was `held`; at the end `{"done": N}`.
+            `why` it is no picture, for how many seconds the button was `held`, or that a `stick` is in; at the end
+            `{"done": N}`.
     """
 
     def __init__(self, body: SimBody, pile: Sequence[Path], pace_seconds: float, out: TextIO) -> None:
@@ -49,6 +51,10 @@ class Hands(threading.Thread):
             if held := HOLD.fullmatch(file.name):
                 self._hold(int(held[1]))
                 self._say({"file": str(file), "held": int(held[1])})
+                continue
+            if file.is_dir():
+                self._body.put_in(file)
+                self._say({"file": str(file), "stick": "in"})
                 continue
             try:
                 self._body.camera.lay(file.read_bytes())

@@ -5,21 +5,27 @@ and real SQLite. One stepped clock and one seed make a night that can be replaye
 holds, and what it leaves out.
 """
 
+import faulthandler
 import hashlib
 import multiprocessing
 import random
 import re
+import signal
 import tempfile
+import threading
 import time
 import traceback
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
 from functools import cache, partial
 from io import BytesIO
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -28,13 +34,15 @@ from numpy.typing import NDArray
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from device.cause import Cause
+from device.eye import FRAMES_MAX
 from device.log import Event
-from device.ports import Ms
+from device.ports import ButtonHeld, FrameRead, Ms
 from device.signals import Signal
 from device.store import CardError
 from hub.count import count
 from sim import deployment
-from sim.body import Seen
+from sim.body import Seen, encoded
 from sim.chance import Weather, names_from, span
 from sim.clock import SteppedClock
 from sim.fleet import UNREAD, VERDICTS, SimHub, SimUnit
@@ -42,6 +50,7 @@ from sim.link import Exchange, Publication
 from sim.oracle import BrokenPromiseError, Laid, Oracle, totals, truth
 from sim.plug import PulledError
 from wire import note
+from wire.record import Quality
 
 PROFILE = "ve-2024-presidential"
 UNITS = 3
@@ -60,9 +69,20 @@ QUIET_HOURS_MAX = 12
 """How long it may take after the last fault until all is receipted: offers are repeated after ten minutes at most, and
 clocks of hubs that were wrong by less than that have caught up."""
 
+STUCK_SECONDS = 1800
+"""After this a night that has not ended stands still somewhere, and has failed. It takes ten seconds of an idle core,
+and less than a minute at load 10 of two."""
+
+STUCK_MORE_SECONDS = 60
+"""After so much more its program is ended: it stands still where no exception gets through."""
+
 EVENTS_SHOWN = 40
 MESAS = 400
 """From how many mesas a night's sheets come: nights share their pictures, which are dear to draw and to read."""
+
+RESTS = {f"\nrest {number}": encoded(np.full((24, 32), 200 + number, np.uint8)) for number in range(4)}
+"""Pictures of the rest of an acta, beyond its QR end, by what stands for them in a pile: the reader is told that they
+are paper without a code (see `_told`)."""
 
 MENU = "https://example.org/menu"
 """A QR code that is no acta: kept when it is insisted on, and never counted."""
@@ -70,6 +90,10 @@ MENU = "https://example.org/menu"
 MEMORY = Path("/dev/shm")  # noqa: S108  a file system in memory, where there is one: nothing of a night needs to last
 
 _HASH = re.compile(r"[0-9a-f]{64}|(?<= key )[0-9a-f]{8}\b")
+
+
+class StuckError(BaseException):
+    """Something does not come to an end. No program catches it: it is no `Exception`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +141,8 @@ def hunt(seed: int, hours: float, folder: Path | None = None) -> Night:
             world.morning()
         except BrokenPromiseError as error:
             broken = str(error)
+        except StuckError as error:
+            broken = f"it comes to an end: {error}"
         except Exception as error:  # noqa: BLE001  whatever firmware or hub end with is what is looked for
             where_from = traceback.extract_tb(error.__traceback__)[-1]
             broken = f"{type(error).__name__}: {error} ({Path(where_from.filename).name}, line {where_from.lineno})"
@@ -132,6 +158,8 @@ def hunt(seed: int, hours: float, folder: Path | None = None) -> Night:
 @cache
 def picture_of(payload: str) -> bytes:
     """The photograph of a sheet: small and clean, but as a file of one to three chunks."""
+    if payload in RESTS:
+        return RESTS[payload]
     tray: NDArray[np.uint8] = np.full((90, 90), 240, np.uint8)
     if payload:
         code = segno.make_qr(payload.encode("latin-1"), mode="byte", error="q", mask=0)  # to choose a mask is slow
@@ -150,7 +178,14 @@ def acta(mesa: int, differing: bool) -> str:
     return f"{240111000 + mesa // 90}.{mesa % 90 + 1:02}.1.0001!{votes}!{chance.randrange(5)}!{chance.randrange(5)}"
 
 
-_SEEN: Seen = {}
+def _told() -> Seen:
+    """What the reader is told of the rests, however often it looks at one during a press: to find nothing is dear."""
+    read = FrameRead(quality=Quality(cause=Cause.NO_CODE.value, sharpness=40), is_paper=True)
+    frames = [hashlib.sha256(b"32 " + bytes([200 + number]) * 24 * 32).digest() for number in range(len(RESTS))]
+    return {(frame,) * looks: read for frame in frames for looks in range(1, FRAMES_MAX + 2)}
+
+
+_SEEN: Seen = _told()
 """Shared by all nights of a program: the same frames are read the same (see `SimReader`)."""
 
 
@@ -193,7 +228,7 @@ class _World:
             for number, path in enumerate(made.units.values())
         ]
         piles = self._piles(ms)
-        sheets = {payload: picture_of(payload) for pile in piles for payload in pile}
+        sheets = RESTS | {payload: picture_of(payload) for pile in piles for payload in pile}
         self.oracle = Oracle(
             {unit.name: (unit.settings, unit.signer.verifier) for unit in self.units},
             {hub.name: (hub.settings, hub.keys.opener, hub.keys.signer.verifier) for hub in self.hubs},
@@ -268,9 +303,14 @@ class _World:
                 self._power_on(unit)
             self.clock.run(10 * SECOND)
         self.tell("all is quiet")
-        laid = {payload for volunteer in self.volunteers for payload in volunteer.kept}
+        laid = self.oracle.live()
+        if lost := {payload for volunteer in self.volunteers for payload in volunteer.kept} - laid:
+            raise BrokenPromiseError(f"what is announced as kept outside training counts: {lost}")
         profile = self.units[0].settings.profile
-        counts = {hub.name: totals(count(hub.intake.ledger, profile)) for hub in self.hubs}
+        counts = {
+            hub.name: totals(count(hub.intake.ledger, profile, hub.settings.roster, hub.settings.mode))
+            for hub in self.hubs
+        }
         true = truth(profile, laid)
         self.oracle.end(counts, true)
         self.tally["mesas counted"] += true[0]
@@ -353,6 +393,7 @@ class _World:
         """All that may happen, and how often an hour."""
         return [
             (4.0, self._cut_power),
+            (8.0, self._kill_unit),
             (8.0, self._hold_button),
             (8.0, self._loosen_unit),
             (4.0, self._set_clock),
@@ -379,14 +420,32 @@ class _World:
             unit.cut_power()
             self._dark(unit)
 
+    def _kill_unit(self) -> None:
+        unit = self._chance.choice(self.units)
+        if unit.is_on:
+            self._restart(unit)
+
+    def _restart(self, unit: SimUnit) -> None:
+        """The firmware begins anew, and the power was on all the time."""
+        self.tell(f"{unit.name} begins anew", "firmware killed, and started anew")
+        try:
+            unit.restart()
+        except CardError as error:
+            self.tell(f"{unit.name} does not start: {error}", "unit did not start")
+            self._dark(unit)
+
     def _loosen_unit(self) -> None:
         unit = self._chance.choice(self.units)
         if unit.is_on:
             unit.plug.pull_after(span(self._chance, 1, 5000))
 
     def _unit_died(self, unit: SimUnit) -> None:
-        self.tell(f"{unit.name} is dark", "power cut in the middle of something")
         self.oracle.look_at_card(unit.name)
+        if self._chance.random() < 0.3:
+            self.tell(f"{unit.name} is killed", "firmware killed in the middle of something")
+            self.clock.after(2 * SECOND, lambda: None if unit.is_on else self._restart(unit))
+            return
+        self.tell(f"{unit.name} is dark", "power cut in the middle of something")
         self._dark(unit)
 
     def _dark(self, unit: SimUnit) -> None:
@@ -401,15 +460,22 @@ class _World:
         if self.is_night and self._chance.random() < 0.15:
             unit.plug.pull_after(span(self._chance, 1, 1000))
         self.tell(f"{unit.name} is plugged in", "unit started")
+        self.oracle.powered(unit.name)
         try:
             unit.power_on()
         except CardError as error:
             self.tell(f"{unit.name} does not start: {error}", "unit did not start")
             self._dark(unit)
+        if self.is_night and unit.is_on and self._chance.random() < 0.25:
+            self.tell(f"{unit.name} has its button held as it starts", "button held at power-on, for training")
+            unit.body.post(ButtonHeld())
+            self.clock.after(3 * SECOND, unit.body.release)
 
     def _spoil_index(self, unit: SimUnit) -> None:
         """An index of rubbish, or none: what a card does that was pulled out while it wrote."""
         index = unit.settings.card / "index.db"
+        if not index.exists():
+            return  # the power went before there was one
         for suffix in ("-wal", "-shm"):
             index.with_name(index.name + suffix).unlink(missing_ok=True)
         if self._chance.random() < 0.5:
@@ -637,8 +703,11 @@ class _Volunteer:
             return
         self._is_watching = False
         payload = self._pile[0]
-        if signal not in _WITHOUT_QR and signal is not Signal.FAULT:
-            self.kept.add(payload)
+        if payload in RESTS:  # it is kept, or is not: it never counts
+            pass
+        elif signal not in _WITHOUT_QR and signal is not Signal.FAULT:
+            if not self._world.oracle.trains(self._unit.name):
+                self.kept.add(payload)
         elif payload:
             self._press_after(5 * SECOND)
             return
@@ -647,7 +716,11 @@ class _Volunteer:
         self._presses = 0
         self._unit.body.camera.clear()
         self._world.oracle.lay(self._unit.name, None)
-        self._press_after(SHEET_MS)
+        if payload and payload != MENU and self._world.is_night and self._chance.random() < 0.25:
+            self._pile.appendleft(self._chance.choice(list(RESTS)))
+            self._press_after(2 * SECOND)
+        else:
+            self._press_after(SHEET_MS)
 
     def _press_after(self, mean_ms: Ms) -> None:
         self._world.clock.after(SECOND + round(self._chance.expovariate(1 / mean_ms)), self._press)
@@ -660,7 +733,7 @@ class _Volunteer:
             return
         picture = picture_of(self._pile[0])
         self._unit.body.camera.lay(picture, "image/png")
-        self._world.oracle.lay(self._unit.name, Laid(self._pile[0], picture))
+        self._world.oracle.lay(self._unit.name, Laid("" if self._pile[0] in RESTS else self._pile[0], picture))
         if self._world.is_night and self._chance.random() < 0.05:
             self._unit.plug.pull_after(self._chance.randrange(600))
         self._presses += 1
@@ -694,13 +767,72 @@ def _repair(unit: SimUnit) -> None:
     unit.reader.is_gone = unit.reader.is_mute = False
 
 
+@contextmanager
+def ends_within(seconds: float) -> Iterator[None]:
+    """What is done meanwhile ends in time, by itself or by a `StuckError`; in a program's main thread only."""
+
+    def ring(_signal: int, frame: FrameType | None) -> None:
+        stack = " > ".join(f"{Path(at.filename).name}:{at.lineno}" for at in traceback.extract_stack(frame)[-8:])
+        raise StuckError(f"after {seconds:g} s it stands at {stack}")
+
+    rang = signal.signal(signal.SIGALRM, ring)
+    left = signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, *left)  # whoever runs us may have set an alarm, too
+        signal.signal(signal.SIGALRM, rang)
+
+
+def bounded(seed: int, hours: float, folder: Path | None) -> Night:
+    """A night that ends, in a program that is given nothing else to do."""
+    seconds = max(1.0, hours) * STUCK_SECONDS
+    faulthandler.dump_traceback_later(seconds + STUCK_MORE_SECONDS, exit=True)
+    try:
+        with ends_within(seconds):
+            return hunt(seed, hours, folder)
+    except StuckError as error:  # before it began, or after it had ended
+        return Night(seed, hours, "", Counter(), f"it comes to an end: {error}", (), 0.0)
+    finally:
+        faulthandler.cancel_dump_traceback_later()
+
+
+def _end_with_parent() -> None:
+    """Ends this program when the one that began it was killed: else it would wait for ever for its next night."""
+    parent, own = multiprocessing.parent_process(), threading.main_thread().ident
+    assert parent is not None, "a process of a pool has a parent"
+    assert own is not None, "the main thread runs"
+
+    def watch() -> None:
+        parent.join()
+        ends = threading.Event()
+        while not ends.wait(2):  # the night that it is at, so that its folder goes; and then the wait for the next one
+            signal.pthread_kill(own, signal.SIGINT)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
 def hunt_many(seeds: Sequence[int], hours: float, jobs: int, folder: Path | None) -> Iterator[Night]:
-    """Nights of many seeds, as they come to an end, in so many processes."""
-    spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, spawn) as pool:
-        nights = [pool.submit(hunt, seed, hours, folder) for seed in seeds]
-        for night in as_completed(nights):
-            yield night.result()
+    """Nights of many seeds, as they come to an end, in so many processes.
+
+    Each ends, well or badly: one that stands still, or whose process is lost, is a night that failed.
+    """
+    left = dict.fromkeys(seeds)
+    while left:
+        pool = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), initializer=_end_with_parent)
+        nights = [pool.submit(bounded, seed, hours, folder) for seed in left]
+        try:
+            for done in as_completed(nights):
+                night = done.result()
+                del left[night.seed]
+                yield night
+        except BrokenProcessPool:
+            for seed in list(left)[:jobs]:  # they were begun in this order
+                del left[seed]
+                why = "its process, or that of a night beside it, was lost or ended for standing still (see above)"
+                yield Night(seed, hours, "", Counter(), why, (), 0.0)
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 def report(night: Night) -> str:

@@ -6,12 +6,13 @@ which it happened though the answer was lost.
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from functools import partial
 
 from device.ports import Acknowledged, Delivered, LinkDown, LinkUp, Ms, Post
 from sim.clock import Schedule
+from wire.settings import Broker
 from wire.topics import Leaf, parse
 
 LATENCY_MS = 40
@@ -48,6 +49,9 @@ class Fate(Enum):
     LATE = "arrives late"
     SILENT = "is swallowed with all that follows it, and nobody is told for two minutes"
 
+
+Places = Mapping[tuple[str, int], "Exchange"]
+"""Exchanges by the host and port of their broker."""
 
 Fates = Callable[[Way], tuple[Fate, Ms]]
 """Says what becomes of the next thing, and how late it is where that matters."""
@@ -162,9 +166,13 @@ class Exchange:
 class SimLink:
     """A `Link` over exchanges, by rank."""
 
-    def __init__(self, exchanges: Sequence[Exchange], clock: Schedule, unit: str, post: Post) -> None:
+    def __init__(
+        self, exchanges: Sequence[Exchange], clock: Schedule, unit: str, post: Post, places: Places | None = None
+    ) -> None:
+        """A link to exchanges by rank; `places` is what else it can be told to reach, by host and port."""
         self.unit = unit
         self._exchanges = exchanges
+        self._places = places or {}
         self._exchange = exchanges[0]
         self._clock = clock
         self._post = post
@@ -178,6 +186,12 @@ class SimLink:
             self._exchange = self._exchanges[rank]
             self._state = "connecting"
             self._clock.after(CONNECT_MS, self._connected)
+
+    def reach(self, brokers: Sequence[Broker]) -> None:
+        """These are the brokers from now on, by rank; where there is no exchange, nobody answers."""
+        nobody = Exchange(self._clock)
+        nobody.cut()
+        self._exchanges = [self._places.get((broker.host, broker.port), nobody) for broker in brokers]
 
     def publish(self, topic: str, payload: bytes) -> int | None:
         """Sends, when connected."""

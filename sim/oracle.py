@@ -36,7 +36,7 @@ from wire.errors import TestigoError
 from wire.fields import NOTHING
 from wire.note import Verifier
 from wire.receipt import MISSING_MAX, Holding, Receipt, Refused
-from wire.record import Record
+from wire.record import Mode, Record
 from wire.seal import Opener
 from wire.topics import Leaf, parse
 
@@ -71,6 +71,8 @@ class Written:
     pictures: tuple[str, ...]
     payloads: tuple[str, ...]
     photographs: tuple[str, ...]
+    part: int
+    mode: Mode
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,7 @@ class _OfUnit:
     there: set[Place] = field(default_factory=set)
     gone: set[Place] = field(default_factory=set)
     laid: Laid | None = None
+    trains: bool = False
     announced: set[Place] = field(default_factory=set)
     delivered: bytes = b""
     filed: dict[tuple[str, str], list[Filed]] = field(default_factory=lambda: defaultdict(list))
@@ -156,8 +159,10 @@ class Oracle:
             self.said[signal.word] += 1
             self.look_at_card(unit)
             new = {place for place in of.there | of.gone if not self.written[place].payloads} - of.announced
-            self._require(len(new) == 1, "a picture that is announced as kept is on the card, whole", (unit, len(new)))
-            of.announced |= new
+            parts = {place for place in new if self.written[place].part > 1}
+            is_so = bool(parts if signal is Signal.KEPT_PART else new)
+            self._require(is_so, "a picture that is announced as kept is on the card, whole", (unit, signal.word))
+            of.announced |= new  # among them what was kept right before a power cut, and not announced
         if signal in _KEPT or signal is Signal.KEPT_BEFORE:
             self.said[signal.word] += 1
             self._require(of.laid is not None and bool(of.laid.payload), "a unit says kept of a sheet only", unit)
@@ -172,6 +177,19 @@ class Oracle:
             of.announced |= records
         if signal is Signal.LINK_SETTLED:
             self._settled(of, unit)
+
+    def powered(self, unit: str) -> None:
+        """The power of a unit comes on: if it was training, it is no more."""
+        self.look_at_card(unit)
+        self._units[unit].trains = False
+
+    def trains(self, unit: str) -> bool:
+        """Whether nothing that a unit keeps counts."""
+        return self._units[unit].trains
+
+    def live(self) -> set[str]:
+        """The text of all that was kept so that it counts."""
+        return {payload for each in self.written.values() if each.mode is Mode.LIVE for payload in each.payloads}
 
     def _settled(self, of: _OfUnit, unit: str) -> None:
         waits = [place for place in of.there if self._filed(of, place) < of.settings.receipts]
@@ -247,8 +265,10 @@ class Oracle:
 
     def logged(self, unit: str, event: Enum, facts: Mapping[str, Any]) -> None:
         """A unit tells what it does."""
-        if event in (Event.PURGED, Event.STARTED):  # what it goes by may be another thing in a moment
+        if event in (Event.PURGED, Event.STARTED, Event.TRAINING):  # what it goes by may be another thing in a moment
             self.look_at_card(unit)
+        if event is Event.TRAINING:
+            self._units[unit].trains = True
         if event is Event.RECEIPTED:
             of = self._units[unit]
             new = self._filed_as(of.delivered)
@@ -326,6 +346,8 @@ class Oracle:
         first = self._identities.get(record.first, place)
         is_linked = (record.part == 1) is (record.first == NOTHING) and first[2] <= seq
         self._require(is_linked, "a further part names a first one that was kept before", place)
+        is_its_mode = (record.mode is Mode.TRAINING) is of.trains
+        self._require(is_its_mode, "what is kept in training says so, and nothing else does", (place, record.mode))
         self._identities[opened.hash] = place
         self.written[place] = Written(
             envelope.hash,
@@ -334,6 +356,8 @@ class Oracle:
             tuple(named.sha256 for named in stated.pictures),
             record.payloads,
             photographs,
+            record.part,
+            record.mode,
         )
         self.said["record"] += 1
 

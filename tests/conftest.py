@@ -2,11 +2,16 @@
 
 import os
 import random
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 import device  # noqa: F401  before numpy: it says how many threads that may have
+
+if TYPE_CHECKING:
+    from tests.hardware.wired import Wired
 
 # Other examples at each run find more in the end; what fails is printed as a blob that replays it.
 # Deadlines would measure the machine.
@@ -31,3 +36,15 @@ def pytest_report_header() -> str:
 def seed() -> int:
     """The seed of this run, below 2**32: printed in the header, and the same again under TESTIGO_SEED."""
     return SEED
+
+
+@pytest.fixture(scope="module")
+def wired_unit() -> "Iterator[Wired]":
+    """A panel on lgpio, for the tests of a file; each begins with `anew`. They are skipped where none can be had."""
+    from tests.hardware.chip import lacking
+    from tests.hardware.wired import wired
+
+    if why := lacking():
+        pytest.skip(why)
+    with wired() as made:
+        yield made

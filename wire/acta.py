@@ -82,12 +82,36 @@ class Refusal:
         return f"the payload has {self.found}, the profile {self.profile} has {self.expected}"
 
 
+class MesaField(Protocol):
+    """One of the fields that together are a mesa's key."""
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        ...
+
+    @property
+    def pattern(self) -> str:
+        """A regular expression of all that it can be."""
+        ...
+
+    @property
+    def words(self) -> str:
+        """The same for people."""
+        ...
+
+
 class Profile(Protocol):
     """An election's layout: data, read from TOML (see `wire.profiles`)."""
 
     @property
     def id(self) -> str:
         """Its name, as records carry it."""
+        ...
+
+    @property
+    def mesa_fields(self) -> Sequence[MesaField]:
+        """What `Acta.mesa` is made of, joined by points, in that order."""
         ...
 
     def read(self, payloads: Sequence[str]) -> Acta | Incomplete | Refusal:

@@ -3,6 +3,7 @@
 testigo/<deployment>/<unit>/<sha256>.envelope       a publication, as the card has it
 testigo/<deployment>/<unit>/<sha256>.picture        a sealed picture, as the card has it
 testigo/<deployment>/<unit>/<sha256>.manifest       a bundle: which of them the unit put there
+testigo/<deployment>/<unit>/<sha256>.holding        what the unit holds of a chain, and has heard of hubs
 testigo/<deployment>/<unit>/<hub>-<chain>.receipt   a hub's answer, on its way back
 testigo/<deployment>/<unit>/<hub>-<sha256>.refused  another: it will not hold that publication
 
@@ -35,7 +36,7 @@ PICTURES_MAX = 512
 """How many pictures a bundle names at most, so that it fits a note: a file takes 94 bytes, all of them 60,160."""
 
 _HASH = "[0-9a-f]{64}"
-_NAMED = re.compile(rf"({_HASH})\.(envelope|picture|manifest)")
+_NAMED = re.compile(rf"({_HASH})\.(envelope|picture|manifest|holding)")
 _ANSWER = re.compile(rf"[a-z0-9](?:[a-z0-9-]{{0,30}}[a-z0-9])?-(?:[0-9a-f]{{32}}\.receipt|{_HASH}\.refused)")
 
 
@@ -68,6 +69,7 @@ class Leaf(Enum):
     ENVELOPE = "envelope"
     PICTURE = "picture"
     MANIFEST = "manifest"
+    HOLDING = "holding"
 
     @property
     def bytes_max(self) -> int:
@@ -79,6 +81,7 @@ _BYTES_MAX = {
     Leaf.ENVELOPE: PUBLICATION_BYTES_MAX,
     Leaf.PICTURE: PICTURE_BYTES_MAX,
     Leaf.MANIFEST: NOTE_BYTES_MAX,
+    Leaf.HOLDING: NOTE_BYTES_MAX,
 }
 
 

@@ -14,7 +14,8 @@ from msgspec import Meta
 from wire.acta import COUNT, Acta, Contest, Incomplete, Refusal
 from wire.record import PARTS_MAX
 
-_WORD = re.compile(r"([A-Z]{4}|[0-9]{2,5}):([A-Za-z0-9.:]{1,200})", re.ASCII)
+_VALUE = "[A-Za-z0-9.:]{1,200}"
+_WORD = re.compile(rf"([A-Z]{{4}}|[0-9]{{2,5}}):({_VALUE})", re.ASCII)
 _PART = re.compile(r"([1-9][0-9]?):([1-9][0-9]?)", re.ASCII)
 
 Word = tuple[str, str]
@@ -22,6 +23,15 @@ Word = tuple[str, str]
 
 class _RefusedError(Exception):
     """Ends the reading with (expected, found); never leaves this module."""
+
+
+@dataclass(frozen=True, slots=True)
+class _MesaField:
+    """A field of a mesa's key."""
+
+    name: str
+    pattern: str = _VALUE
+    words: str = "1 to 200 letters, digits, '.' and ':'"
 
 
 @dataclass(slots=True)
@@ -69,6 +79,11 @@ class Keyed(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="
         """Refuses a profile by which nothing could be read; msgspec makes a `ValidationError` of it."""
         if not {self.part, *self.version} <= set(self.header):
             raise ValueError("`part` and the keys of `version` must be among `header`")
+
+    @property
+    def mesa_fields(self) -> tuple["_MesaField", ...]:
+        """The fields of a mesa's key."""
+        return tuple(map(_MesaField, self.mesa))
 
     def candidate(self, contest: str, option: str) -> str:  # noqa: ARG002  the layout of every profile asks for both
         """The option itself: the sheet knows candidates and parties by number."""

@@ -183,8 +183,17 @@ class KeySigner:
 
     def sign(self, text: bytes) -> bytes:
         """Signs deterministically (RFC 6979): a weak source of chance cannot give the key away."""
-        r, s = decode_dss_signature(self._key.sign(text, ec.ECDSA(hashes.SHA256(), deterministic_signing=True)))
-        return encode_dss_signature(r, min(s, _P256_ORDER - s))
+        return low_s(self._key.sign(text, ec.ECDSA(hashes.SHA256(), deterministic_signing=True)))
+
+
+def low_s(signature: bytes) -> bytes:
+    """A DER signature in its one allowed encoding: with the smaller of the two values that ECDSA allows for s.
+
+    Raises:
+        ValueError: it is no DER signature.
+    """
+    r, s = decode_dss_signature(signature)
+    return encode_dss_signature(r, min(s, _P256_ORDER - s))
 
 
 def write(statement: Statement, signer: Signer) -> bytes:

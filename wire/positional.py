@@ -89,6 +89,12 @@ class Positional(
         if not options or len(set(options)) != len(options):
             raise ValueError("each of `options` must have a name of its own")
 
+    @property
+    def mesa_fields(self) -> tuple[Field, ...]:
+        """The fields of a mesa's key."""
+        fields = {field.name: field for section in self.section for field in section.fields}
+        return tuple(fields[name] for name in self.mesa)
+
     @cached_property
     def _owners(self) -> dict[str, str]:
         return {option: candidate.id for candidate in self.contest[0].candidates for option in candidate.options}

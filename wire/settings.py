@@ -33,12 +33,14 @@ class Broker(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         host: its name or address.
         port: its TCP port; 8883 is usual with TLS, 1883 without.
         tls: the section below; without it the connection is plain, which is for loopback and trials only.
+        hub: the hub that it belongs to: its certificate must bear that name; without it, the `host`.
         username, password: for a broker that asks for them.
     """
 
     host: str
     port: Annotated[int, Meta(ge=1, le=65535)]
     tls: Tls | None = None
+    hub: str = ""
     username: str = ""
     password: str = ""
 

@@ -4,7 +4,7 @@ testigo/1/<deployment>/<unit>/envelope                    unit -> hubs: a public
 testigo/1/<deployment>/<unit>/chunk/<sha256>/<number>     unit -> hubs: one chunk of a sealed picture
 testigo/1/<deployment>/<unit>/holding                     unit -> hubs: what it holds, asking for a receipt
 testigo/1/<deployment>/<unit>/beat                        unit -> hubs: how it is
-testigo/1/<deployment>/<unit>/receipt                     hubs -> unit: receipts and refusals
+testigo/1/<deployment>/<unit>/receipt                     hubs -> unit: receipts, refusals, moves of hubs
 """
 
 import re

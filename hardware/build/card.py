@@ -188,7 +188,7 @@ class _Layout:
     def blocks(self) -> list[_Block]:
         """Everything, from the top of the first column to the foot of the second."""
         head, found = text().head[self.language], list[_Block]()
-        section = self.size + 1.8
+        section = self.size + 1.6
         for owner in ORDER:
             rows = [each for each in Signal if each.value.owner is owner and not text().signals[each.name].like]
             if rows:
@@ -196,7 +196,7 @@ class _Layout:
             for signal in rows:
                 said = self.said(signal)
                 lines = len(self.lines(said.says, True)) + len(self.lines(said.do, False))
-                found.append(_Block(max(lines * self.size * LINE + 1.0, 7.2), signal=signal))
+                found.append(_Block(max(lines * self.size * LINE + 0.6, 6.9), signal=signal))
         found.append(_Block(section, section=head.codes))
         found += [_Block(len(self.code_lines(code)) * self.size * 0.95 + 0.9, code=code) for code in FaultCode]
         return found
@@ -205,15 +205,17 @@ class _Layout:
         return wrapped(words, self.wide - self.words_x, self.size if bold else self.size * 0.9, bold)
 
     def columns(self) -> list[list[_Block]]:
-        """The blocks in columns, each as long as fits, no section's head at a foot."""
+        """The blocks in columns, each as long as fits; no section's head at a foot, one that is cut in two has two."""
         columns: list[list[_Block]] = [[]]
         used, room = 0.0, self.foot - self.top
         blocks = self.blocks()
+        head = blocks[0]
         for block, after in zip(blocks, [*blocks[1:], None], strict=True):
+            head = block if block.section else head
             needed = block.high + (after.high if block.section and after else 0)
             if used + needed > room:
-                columns.append([])
-                used = 0.0
+                columns.append([] if block.section else [head])
+                used = 0.0 if block.section else head.high
             columns[-1].append(block)
             used += block.high
         return columns
@@ -259,7 +261,7 @@ class _Layout:
     def _block(self, sheet: Sheet, x: float, y: float, block: _Block) -> None:
         if block.section:
             sheet.box(x, y + 0.5, self.wide, block.high - 1.0, fill="#2a2a2a", line=None)
-            sheet.words(x + 2, y + block.high - 1.7, block.section, self.size, colour="#ffffff", bold=True)
+            sheet.words(x + 2, y + block.high - 1.5, block.section, self.size, colour="#ffffff", bold=True)
             return
         sheet.line((x, y + block.high - 0.2), (x + self.wide, y + block.high - 0.2), line="#d0d0d0", width=0.15)
         if block.code:

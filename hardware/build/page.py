@@ -34,10 +34,13 @@ stale. How they go together: [building a unit](guides/build.md).
 
 ## Bill of materials
 
-Rough market prices in US dollars of {found.month}, as remembered, without postage and duty; no shop was asked. What has
-memory chips in it may cost half as much again.
+Rough market prices in US dollars, without postage and duty. A number in brackets says where the maker's price was
+looked up; all others are remembered, of {found.month}, and no shop was asked. What has memory chips in it may cost half
+as much again.
 
 {_table(("part", "price", *VARIANTS), _bill())}
+
+{_sources()}
 
 The set of resistors must hold {_resistors()}.
 
@@ -58,8 +61,9 @@ in the last line; so the height is set by what the camera sees, not by a ruler.
 
 At one acta a minute, of which {SECONDS_LIT_AN_ACTA:g} s are searched and lit: three presses, for the three parts of an
 acta, with one more look. {BATTERY_USABLE:.0%} of what is printed on a power bank reaches the unit, for its converter
-and some years of age. Wanted are {HOURS_WANTED:g} h. The watts are estimates from what others measured on such boards;
-measure yours with a USB meter ([on the device](on-device.md)).
+and some years of age. Wanted are {HOURS_WANTED:g} h. The watts are reckoned from what the sources above say of board
+and camera, those without a number are remembered; measure yours with a USB meter ([on the device](on-device.md)). A
+power bank tells the unit nothing: *battery low* is for units with a battery board, with a gauge or a line that says so.
 
 {_table(("", *VARIANTS), _power())}
 
@@ -78,8 +82,16 @@ def _bill() -> Iterable[Sequence[str]]:
         if item.group != group:
             group = item.group
             yield (f"**{group}**", "", "", "", "")
-        yield (item.name, f"{item.usd:.2f}", *(_count(item, name) for name in VARIANTS))
+        yield (item.name + _cited(item.source), f"{item.usd:.2f}", *(_count(item, name) for name in VARIANTS))
     yield ("**total, USD**", "", *(f"**{total(name):.0f}**" for name in VARIANTS))
+
+
+def _cited(source: str) -> str:
+    return f" [{list(parts().sources).index(source) + 1}]" if source else ""
+
+
+def _sources() -> str:
+    return "\n".join(f"{number}. {source}" for number, source in enumerate(parts().sources.values(), 1))
 
 
 def _count(item: Item, name: VariantName) -> str:
@@ -128,8 +140,8 @@ def _cuts() -> Iterable[Sequence[str]]:
 
 def _power() -> Iterable[Sequence[str]]:
     variants = [parts().variants[name] for name in VARIANTS]
-    yield ("waiting, camera streaming", *(f"{v.waiting_w:.1f} W" for v in variants))
-    yield ("searching and reading", *(f"{v.reading_w:.1f} W" for v in variants))
+    yield ("waiting, camera streaming", *(f"{v.waiting_w:.1f} W{_cited(v.source)}" for v in variants))
+    yield ("searching and reading", *(f"{v.reading_w:.1f} W{_cited(v.source)}" for v in variants))
     yield ("light bars, while searching", *(f"{v.light_w:.1f} W" for v in variants))
     yield ("mean", *(f"{mean_w(name):.1f} W" for name in VARIANTS))
     yield ("battery", *(f"{v.battery} ({parts().batteries[v.battery]:g} Wh)" for v in variants))

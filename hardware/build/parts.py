@@ -46,7 +46,7 @@ class Board(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Variant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One way to build a unit."""
+    """One way to build a unit; `source` says where the watts of its board were looked up."""
 
     title: str
     camera: str
@@ -55,10 +55,11 @@ class Variant(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reading_w: float
     light_w: float
     battery: str
+    source: str = ""
 
 
 class Item(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A line of the bill; `part` is what wiring and power know it by."""
+    """A line of the bill; `part` is what wiring and power know it by, `source` where its price was looked up."""
 
     group: str
     name: str
@@ -66,12 +67,14 @@ class Item(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     count: dict[VariantName, float]
     part: str = ""
     unit: str = ""
+    source: str = ""
 
 
 class Parts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The whole file."""
 
     month: str
+    sources: dict[str, str]
     variants: dict[VariantName, Variant]
     batteries: dict[str, float]
     boards: dict[str, Board]

@@ -38,11 +38,12 @@ from sim.clock import SteppedClock
 from sim.fleet import VERDICTS
 from sim.link import Exchange, Hub, Publication, SimLink
 from tests.device import world
-from tests.wire.samples import DEPLOYMENT, HUB, OPENERS, OTHER_HUB, UNIT, sha256
+from tests.wire.samples import DEPLOYMENT, HUB, OPENERS, OTHER_HUB, PACKAGES, UNIT, sha256
 from wire import note, profiles
 from wire.envelope import Envelope, split
 from wire.fields import NOTHING
 from wire.note import KeySigner, Note
+from wire.package import Loudness, Roster
 from wire.receipt import Holding, Receipt
 from wire.record import Mode
 from wire.settings import Broker
@@ -54,12 +55,18 @@ NAME = UNIT.verifier.name
 OWN = {NAME: UNIT.verifier}
 SETTINGS = Settings(
     unit=NAME,
+    packages=PACKAGES.verifier,
+    package=Path("there is none"),
+    number=1,
     deployment=DEPLOYMENT,
     profile=profiles.named(world.VE),
+    roster=Roster(),
     mode=Mode.LIVE,
+    sound=Loudness.LOUD,
     card=Path(),
     key=Path(),
     hubs={hub.verifier.name: hub.verifier for hub in (HUB, OTHER_HUB)},
+    cards={},
     recipients=tuple(opener.recipient for opener in OPENERS[:2]),
     receipts=1,
     fleet=1,

@@ -16,10 +16,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
+import msgspec
+
 import device.store
+from device.package import Packages
 from device.signals import Signal
 from tests.crash.life import OFFERED_MS, Life, SmallHub
-from tests.wire.samples import HUB, OTHER_HUB
+from tests.wire.samples import HUB, OTHER_HUB, PACKAGE, PACKAGES, PROFILE, ROSTER
+from wire import package
 
 _fsync, _connect = os.fsync, device.store._connect
 
@@ -194,6 +198,15 @@ def spoiled(days: Days) -> None:
     days.live(rebuilding, signal.SIGKILL)
 
 
+def packages(days: Days) -> None:
+    """A card that is given one deployment package after the other."""
+    taking = Packages(days.card, PACKAGES.verifier)
+    for number in (1, 2, 3):
+        stated = msgspec.structs.replace(PACKAGE, number=number)
+        taking.take(package.write(stated, PROFILE, ROSTER.text, PACKAGES))
+        days.say(f"taken {number}")
+
+
 def evening(days: Days) -> None:
     """One life on an empty card, which is all that it takes to show what a missing guard costs."""
     days.live(partial(_keeping, days), signal.SIGKILL)
@@ -222,7 +235,7 @@ def _without_commits() -> None:
     device.store._connect = connect
 
 
-DAYS = {each.__name__: each for each in (weeks, spoiled, evening, recovery)}
+DAYS = {each.__name__: each for each in (weeks, spoiled, evening, packages, recovery)}
 WITHOUT: dict[str, Callable[[], object]] = {
     "files": lambda: _sync_if(_is_folder),
     "folders": lambda: _sync_if(lambda handle: not _is_folder(handle)),

@@ -4,6 +4,7 @@ import queue
 from collections.abc import Iterator
 from pathlib import Path
 from queue import SimpleQueue
+from threading import Event
 
 import numpy as np
 import pytest
@@ -24,6 +25,7 @@ class VirtualBench:
         self.inbox: SimpleQueue[BodyEvent] = SimpleQueue()
         self.tray = Tray()
         self.streams: list[Stream] = []
+        self.free = Event()
         self.camera: Camera = PiCamera(self._open, self.inbox.put, seconds_max=8)
 
     def next(self) -> BodyEvent:
@@ -47,6 +49,9 @@ class VirtualBench:
     def plug(self) -> None:
         self.tray.is_plugged = True
 
+    def hang(self) -> None:
+        self.streams[0].look = lambda *_asked: self.free.wait()  # type: ignore[assignment]
+
     def _open(self) -> Stream:
         stream = open_stream(Library(self.tray), encode_jpeg_yuv_planes, Path("no-calibration.json"))
         self.streams[:] = [stream]
@@ -56,6 +61,7 @@ class VirtualBench:
 @pytest.fixture
 def bench(monkeypatch: pytest.MonkeyPatch) -> Iterator[VirtualBench]:
     monkeypatch.setattr("hardware.camera.CAPTURE_SECONDS_MAX", 3.0)
+    monkeypatch.setattr("hardware.camera.HANG_SECONDS_MAX", 0.2)
     bench = VirtualBench()
     yield bench
     bench.plug()

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from device.cause import Cause
+from device.control import Declined, Taken
 from device.scan import (
     LOOK_MS_MAX,
     OPEN_MS,
@@ -32,6 +33,7 @@ from device.scan import (
 )
 from device.signals import FaultCode, Signal
 from wire.acta import Acta, Incomplete, Refusal
+from wire.control import Training
 from wire.record import Quality
 
 SINCE = 20_000
@@ -50,6 +52,7 @@ PART, OTHER = ("part 1",), ("another election's",)
 ACTA = Acta("a-profile", "a mesa", (), ())
 INCOMPLETE = Incomplete("a-profile", (1,), 2)
 REFUSAL = Refusal("a-profile", "38 counts", "37 counts")
+TAKEN = Taken(Training(), "cards+01234567 training", 1, b"")
 
 FIRST = "f" * 64
 """Identity of the record of an acta's first part."""
@@ -77,6 +80,8 @@ STATES: Mapping[str, State] = {
     "Keeping a doubtful one": Keeping(Signal.KEPT_DOUBTFUL),
     "Keeping one unread": Keeping(Signal.KEPT_UNREAD),
     "Keeping the rest": Keeping(Signal.KEPT_PART, OPEN),
+    "Keeping a control card": Keeping(Signal.CONTROL_DONE, OPEN),
+    "Keeping a refused control card": Keeping(Signal.CONTROL_REFUSED, OPEN),
     "Keeping, held": Keeping(Signal.KEPT, is_held=True),
     "Showing": Showing(LATE),
     "Showing, with parts": Showing(LATE, PARTS),
@@ -100,10 +105,13 @@ EVENTS: Mapping[str, Event] = {
     "Looked: an acta": Looked(SOON, SINCE, PART, READ, ACTA),
     "Looked: a part of one": Looked(SOON, SINCE, PART, READ, INCOMPLETE),
     "Looked: a refused payload": Looked(SOON, SINCE, OTHER, READ, REFUSAL),
+    "Looked: a control card": Looked(SOON, SINCE, OTHER, READ, TAKEN),
+    "Looked: a control card to be refused": Looked(SOON, SINCE, OTHER, READ, Declined("it is forged")),
     "Looked: for an earlier press": Looked(SOON, SINCE - 9_000, PART, READ, ACTA),
     "Kept: first of its mesa": Kept(SOON, Novelty.FIRST, FIRST),
     "Kept: same acta before": Kept(SOON, Novelty.BEFORE, FIRST),
     "Kept: another acta of the mesa before": Kept(SOON, Novelty.DIFFERS, FIRST),
+    "Kept: mesa not of the roster": Kept(SOON, Novelty.OFF_ROSTER, FIRST),
     "Failed": Failed(SOON, FaultCode.CAMERA),
     "Woke: soon": Woke(SOON, FaultCode.CAMERA),
     "Woke: the verdict's time over": Woke(LATE, FaultCode.CAMERA),

@@ -109,7 +109,7 @@ class Sites:
     def __init__(self, folder: Path, stack: ExitStack, hubs: int, brokers: int, receipts: int) -> None:
         self.clock = SteppedClock()
         ports = [1884 + rank for rank in range(brokers - 1)]
-        made = deployment.make(folder / "trial", 1, 1883, VE, hubs=hubs, ports=ports, receipts=receipts)
+        self.made = made = deployment.make(folder / "trial", 1, 1883, VE, hubs=hubs, ports=ports, receipts=receipts)
         self._exchanges = [Exchange(self.clock) for _ in range(brokers)]
         self.sites = [
             Site(self.clock, path, self._exchanges[number % brokers], stack) for number, path in enumerate(made.hubs)

@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -88,6 +89,21 @@ def test_what_hubs_hold_is_carried_no_more_but_the_receipt_is(here: Field) -> No
     here.visit(near, to_hub)
     assert [file.suffix for file in carried(near)] == [".receipt"]
     assert carried(near)[0].parent.name == far.name
+
+
+def test_a_picture_that_is_lost_for_good_keeps_its_own_record_only(here: Field) -> None:
+    far, near = here.units
+    here.scan(far, 1, 2, 3)
+    first = (far.settings.card / "kept" / f"{far.unit.store.place().chain}-1.envelope").read_bytes()
+    lost = next(file for file in (far.settings.card / "kept").glob("*.picture") if file.stem.encode() in first)
+    lost.unlink()
+    stick = here.stick()
+    here.visit(far, stick)
+    here.visit(near, stick)
+    here.imported(stick)
+    here.visit(near, stick)
+    assert sorted(file.suffix for file in carried(near)) == [".envelope", ".manifest", ".receipt"]
+    assert [file.read_bytes() for file in carried(near) if file.suffix == ".envelope"] == [first]
 
 
 def test_an_older_receipt_never_takes_the_place_of_a_younger_one(here: Field) -> None:
@@ -193,6 +209,30 @@ def test_a_place_with_only_answers_in_it_is_given_to_whoever_needs_one(
         assert [file.suffix for file in carried(near)] == [".receipt"], "nobody needs the place yet"
     here.visit(near, new)
     assert {file.parent.name for file in carried(near)} == {name}
+
+
+def test_a_place_that_a_hub_has_passed_over_is_given_to_whoever_needs_one(
+    here: Field, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    far, near = here.units
+    monkeypatch.setattr(device.corner, "UNITS_MAX", 1)
+    here.scan(far, 1)
+    between, bad, to_hub = here.stick("between"), here.stick("bad"), here.stick("to-hub")
+    here.visit(far, between)
+    nobody = another(own(between, far), bad)
+    here.visit(near, bad)
+    here.visit(near, between)
+    assert {file.parent.name for file in carried(near)} == {nobody}, "it was first, and no hub has seen it"
+    here.scan(near, 2)
+    here.visit(near, to_hub)
+    here.visit(near, between)
+    assert {file.parent.name for file in carried(near)} == {nobody}, "the hub that answered others has not seen it"
+    here.imported(to_hub)
+    here.visit(near, to_hub)
+    assert {file.parent.name for file in carried(near)} == {nobody}, "nobody needs the place yet"
+    shutil.copytree(own(between, far), own(to_hub, far))
+    here.visit(near, to_hub)
+    assert {file.parent.name for file in carried(near)} == {far.name}
 
 
 def test_a_place_with_only_answers_in_it_that_fills_again_on_the_same_visit_is_not_given_away(

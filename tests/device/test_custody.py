@@ -21,6 +21,7 @@ from tests.device.world import acta, leaves, world
 from wire import note
 from wire.envelope import CHUNK_BYTES
 from wire.note import KeySigner, Signer
+from wire.package import Address
 from wire.receipt import Holding, Receipt
 from wire.topics import Leaf, Topic, parse
 
@@ -278,7 +279,9 @@ def test_receipts_of_a_hub_that_has_left_the_settings_count_no_more_and_new_ones
     assert two.settle(SETTLED_MS_MAX) is not None
     two.unit.cut_power()
     there, put_in = two.sites[1].intake.keys.signer.verifier, stranger("hub-c").verifier
-    two.path.write_text(two.path.read_text().replace(str(there), str(put_in)))
+    hubs = tuple(str(put_in if hub == there else hub) for hub in two.unit.settings.hubs.values())
+    brokers = (Address("127.0.0.1", "hub-a", 1883), Address("127.0.0.1", "hub-c", 1884))
+    two.made.package.write_bytes(two.made.next_package(hubs=hubs, brokers=brokers))
     two.unit = two.new_unit()
     two.power_on()
     assert len(two.waiting) == 3

@@ -10,6 +10,8 @@ from device.log import Event
 from device.signals import Signal
 from hub import settings as hub_settings
 from sim import deployment
+from tests.device import field as fields
+from tests.device.field import field, logged, own
 from tests.device.sites import sites
 from tests.device.world import VE, World, acta, leaves
 from wire.topics import Leaf
@@ -70,6 +72,41 @@ def test_what_a_restored_hub_has_lost_comes_to_it_again_whatever_its_clock_says(
         assert made.clock.run_until(lambda: len(made.mesas()) == 5, 600_000)
         assert made.settle()
         assert len(made.logged(Event.HUB_RESTORED)) == 1
+
+
+@pytest.mark.parametrize("its_clock", ["right", "1970"])
+@pytest.mark.parametrize("new", [(), (5,)], ids=["nothing new", "something new"])
+def test_what_a_restored_hub_has_lost_comes_to_it_again_by_stick_too_whatever_its_clock_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, its_clock: str, new: tuple[int, ...]
+) -> None:
+    with field(tmp_path) as here:
+        (unit,), hub, backup = here.units, hub_settings.read(here.deployed.hub), tmp_path / "backup"
+        for mesas in ((1, 2), (3, 4)):
+            here.scan(unit, *mesas)
+            stick = here.stick(f"of {mesas}")
+            here.visit(unit, stick)
+            here.imported(stick)
+            here.visit(unit, stick)
+            assert here.waiting(unit) == 0
+            if not backup.exists():
+                shutil.copytree(hub.base, backup)
+        shutil.rmtree(hub.base)
+        shutil.copytree(backup, hub.base)
+        here.clock.run(60_000)
+        if its_clock == "1970":
+            monkeypatch.setattr(fields, "DATE", 0)
+        here.scan(unit, *new)
+        courier = here.stick("courier's")
+        for waits in (len(new), len(new) + 2, 0):  # what is new; then also what the hub is found to have lost
+            here.visit(unit, courier)
+            assert here.waiting(unit) == waits
+            here.imported(courier)
+        assert len(here.mesas()) == 4 + len(new)
+        assert len(logged(unit, Event.HUB_RESTORED)) == 1
+        here.imported(courier)
+        answers = {file.name: file.read_bytes() for file in own(courier, unit).glob("*.receipt")}
+        here.imported(courier)
+        assert answers == {file.name: file.read_bytes() for file in own(courier, unit).glob("*.receipt")}
 
 
 @pytest.mark.parametrize("brokers", [1, 2])

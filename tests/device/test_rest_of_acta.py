@@ -124,6 +124,25 @@ def test_another_actas_qr_in_the_middle_starts_a_new_one_and_says_so(here: World
     ]
 
 
+def test_a_new_acta_without_its_code_is_taken_for_a_part_and_listed_as_one(here: World) -> None:
+    """Laid within eight seconds nothing tells it from one. It is told as one, and the hub shows it to people as one."""
+    here.scan(acta(1))
+    assert press_over(here, part(1))[0] is Signal.KEPT_PART
+    assert here.scan(acta(2)) is Signal.KEPT
+    assert here.settle()
+    assert len(here.mesas()) == 2
+    (listed,) = here.counted().parts
+    assert (listed.seq, listed.words) == (2, "part 2 of record 1")
+
+
+def test_a_hold_before_it_keeps_a_new_acta_without_a_code_apart(here: World) -> None:
+    here.scan(acta(1))
+    here.clock.run(1_000)
+    here.unit.hold(2_500)
+    assert press_over(here, part(1))[0] is Signal.KEPT_UNREAD
+    assert [(record.first, record.part) for record in here.records()] == [(NOTHING, 1), (NOTHING, 1)]
+
+
 def test_the_rest_of_an_acta_that_was_kept_before_is_linked_to_it(here: World) -> None:
     here.scan(acta(1))
     press_over(here, part(1))

@@ -204,6 +204,7 @@ def test_parts_survive_a_foreign_qr_and_an_empty_tray() -> None:
         (Novelty.FIRST, Signal.KEPT),
         (Novelty.BEFORE, Signal.KEPT_BEFORE),
         (Novelty.DIFFERS, Signal.KEPT_DOUBTFUL),
+        (Novelty.OFF_ROSTER, Signal.KEPT_DOUBTFUL),
     ],
 )
 def test_what_keeping_found_out_is_shown(novelty: Novelty, signal: Signal) -> None:
@@ -350,7 +351,8 @@ class _AnySequence(RuleBasedStateMachine):
 
     @rule()
     def press(self) -> None:
-        ready = isinstance(self.state, Idle | Showing | Faulted)
+        is_over = isinstance(self.state, Searching) and self.state.is_held
+        ready = is_over or isinstance(self.state, Idle | Showing | Faulted)
         orders = self.feed(Pressed(self.now))
         assert orders == ((Show(Signal.SEARCHING), Look(self.now)) if ready else ())
 

@@ -1,36 +1,33 @@
-"""The settings: a unit's file is read whole or refused in one sentence, and every key is documented."""
+"""The settings: a file and its package are read whole or refused in one sentence, and every key is documented."""
 
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from device.settings import BROKERS_MAX, UnitFile, read
+from device.package import NoPackageError
+from device.settings import UnitFile, read
 from hub.settings import HubFile
+from provisioning.package import ElectionFile
 from tests.house.pages import meanings, settings
-from tests.wire.samples import HUB, OPENERS, OTHER_HUB, STRANGER
+from tests.wire.samples import DEPLOYMENT, HUB, OPENERS, OTHER_HUB, PACKAGE, PACKAGES, sample
 from wire.errors import OurFault
 from wire.note import Verifier
+from wire.package import FILE, Loudness
 from wire.record import Mode
 from wire.settings import Broker, Tls
 
-A, B = (f'"{opener.recipient}"' for opener in OPENERS[:2])
-BROKER = '{ host = "127.0.0.1", port = 8883 }'
 GOOD = {
     "unit": '"u-7"',
-    "deployment": '"trial"',
-    "profile": '"ve-2024-presidential"',
-    "mode": '"live"',
     "card": '"card"',
     "key": '"/etc/testigo/unit.pem"',
-    "hubs": f'["{HUB.verifier}", "{OTHER_HUB.verifier}"]',
-    "recipients": f"[{A}, {B}]",
-    "brokers": f"[{BROKER}]",
+    "packages": f'"{PACKAGES.verifier}"',
 }
 
 
 def written(folder: Path, **other: str | None) -> Path:
-    """A settings file; a key with None is left out."""
+    """A settings file beside a package; a key with None is left out."""
+    (folder / FILE).write_bytes(sample(FILE))
     lines = [f"{key} = {value}" for key, value in (GOOD | other).items() if value is not None]
     path = folder / "unit.toml"
     path.write_text("\n".join(lines) + "\n", "utf-8")
@@ -43,21 +40,37 @@ def fault_in(path: Path) -> str:
     return str(raised.value)
 
 
-def test_a_good_file_is_read_with_keys_and_profile_and_absolute_paths(tmp_path: Path) -> None:
-    found = read(written(tmp_path, receipts="2"))
-    assert (found.unit, found.deployment, found.profile.id) == ("u-7", "trial", "ve-2024-presidential")
-    assert (found.mode, found.receipts, found.fleet) == (Mode.LIVE, 2, 2000)
-    assert found.brokers == (Broker("127.0.0.1", 8883),)
+def test_a_good_file_is_read_with_all_that_its_package_says_and_absolute_paths(tmp_path: Path) -> None:
+    found = read(written(tmp_path))
+    assert (found.unit, found.deployment, found.profile.id) == ("u-7", DEPLOYMENT, "ve-2024-presidential")
+    assert (found.mode, found.receipts, found.fleet, found.number) == (Mode.TRAINING, 2, 2000, PACKAGE.number)
+    assert (found.sound, list(found.roster)) == (Loudness.QUIET, ["110000001.01", "110000001.02"])
     assert (found.card, found.key) == (tmp_path / "card", Path("/etc/testigo/unit.pem"))
+    assert (found.packages, found.package) == (PACKAGES.verifier, tmp_path / FILE)
     assert found.hubs == {"hub-a": HUB.verifier, "hub-b": OTHER_HUB.verifier}
+    assert list(found.cards) == ["cards"]
     assert found.recipients == tuple(opener.recipient for opener in OPENERS[:2])
 
 
-def test_brokers_are_ranked_as_the_file_ranks_them(tmp_path: Path) -> None:
-    tables = "".join(f'[[brokers]]\nhost = "hub-{rank}"\nport = 1883\n' for rank in range(BROKERS_MAX))
-    path = written(tmp_path, brokers=None)
-    path.write_text(path.read_text("utf-8") + tables, "utf-8")
-    assert [broker.host for broker in read(path).brokers] == [f"hub-{rank}" for rank in range(BROKERS_MAX)]
+def test_brokers_are_ranked_as_the_package_ranks_them_and_called_as_the_unit_may(tmp_path: Path) -> None:
+    tls = '{ ca = "ca.pem", certificate = "tls.pem", key = "tls.key" }'
+    ours = Tls("ca.pem", "tls.pem", "tls.key")
+    found = read(written(tmp_path, tls=tls, username='"u-7"', password='"secret"')).brokers
+    named = [(broker.host, broker.port, broker.hub) for broker in found]
+    assert named == [("hub-a.example", 8883, "hub-a"), ("192.0.2.7", 8883, "hub-b")]
+    assert {(broker.tls, broker.username, broker.password) for broker in found} == {(ours, "u-7", "secret")}
+    assert read(written(tmp_path)).brokers[0] == Broker("hub-a.example", 8883, hub="hub-a")
+
+
+def test_a_package_that_is_not_there_or_of_another_authority_is_refused_in_words(tmp_path: Path) -> None:
+    path = written(tmp_path, package='"none"')
+    with pytest.raises(NoPackageError) as raised:
+        read(path)
+    none = f"{tmp_path / 'card' / FILE}: No such file or directory; {tmp_path / 'none'}: No such file or directory"
+    assert str(raised.value) == f"no deployment package can be used: {none}: bring a good one to the card"
+    path = written(tmp_path, packages=f'"{Verifier("packages", HUB.verifier.spki)}"')
+    with pytest.raises(NoPackageError, match=r"signed by packages with key [0-9a-f]{8}, which is not trusted here"):
+        read(path)
 
 
 @pytest.mark.parametrize("key", GOOD)
@@ -66,7 +79,7 @@ def test_a_missing_key_is_named(tmp_path: Path, key: str) -> None:
     assert fault_in(path) == (f"{path}: Object missing required field `{key}`: correct that setting (docs/settings.md)")
 
 
-@pytest.mark.parametrize(("key", "near"), [("hub", "hubs"), ("recipient", "recipients"), ("mod", "mode")])
+@pytest.mark.parametrize(("key", "near"), [("keys", "key"), ("packages_", "packages"), ("passwort", "password")])
 def test_an_unknown_key_is_named_with_the_nearest_known_one(tmp_path: Path, key: str, near: str) -> None:
     path = written(tmp_path, **{key: "1"})
     assert fault_in(path) == f"{path}: there is no setting '{key}'; the nearest is '{near}' (docs/settings.md)"
@@ -78,36 +91,11 @@ def test_an_unknown_key_is_named_with_the_nearest_known_one(tmp_path: Path, key:
         ("unit", '""', "$.unit"),
         ("unit", '"Unidad 7"', "$.unit"),
         ("unit", "7", "$.unit"),
-        ("deployment", '"a/b"', "$.deployment"),
-        ("deployment", '"+"', "$.deployment"),
-        ("mode", '"practice"', "$.mode"),
         ("card", "1", "$.card"),
-        ("hubs", "[]", "$.hubs"),
-        ("hubs", '["hub-a"]', "verifier key of 'hub-a'"),
-        ("hubs", '[""]', "verifier key of ''"),
-        ("recipients", f"[{A}]", "$.recipients"),
-        ("recipients", f"[{A}, {A}]", "recipients: the same seal key stands twice"),
-        ("recipients", f'[{A}, "escrow+seal+AAAA"]', "seal key of 'escrow'"),
-        ("recipients", f'[{A}, "escrow"]', "seal key of 'escrow'"),
-        ("receipts", "0", "$.receipts"),
-        ("receipts", "3", "receipts = 3 needs as many hubs of different names, found 2"),
-        ("receipts", '"one"', "$.receipts"),
-        ("fleet", "0", "$.fleet"),
-        ("fleet", "100001", "$.fleet"),
-        ("hubs", f'["{HUB.verifier}", "{STRANGER.verifier}"]', "receipts = 1 needs as many hubs of different names"),
-        (
-            "hubs",
-            f'["{HUB.verifier}", "{Verifier("hub-b", HUB.verifier.spki)}"]',
-            "hubs: hub-a and hub-b have the same key: one hub is to be one receipt: give each its own",
-        ),
-        ("profile", '"ve-2031"', "there is no profile 've-2031': use one of br-bu-1.5, ve-2024-presidential"),
-        ("brokers", "[]", "$.brokers"),
-        ("brokers", "[{}]", "$.brokers[0]"),
-        ("brokers", f"[{', '.join([BROKER] * (BROKERS_MAX + 1))}]", "$.brokers"),
-        ("brokers", f'[{BROKER}, {{ host = "h", port = 0 }}]', "$.brokers[1].port"),
-        ("brokers", '[{ host = "h", port = 65536 }]', "$.brokers[0].port"),
-        ("brokers", '[{ host = "h", port = 1, tsl = {} }]', "`tsl` - at `$.brokers[0]`"),
-        ("brokers", '[{ host = "h", port = 1, tls = { ca = "ca.pem" } }]', "$.brokers[0].tls"),
+        ("packages", '"packages"', "packages: verifier key of 'packages'"),
+        ("packages", f'"{HUB.verifier}"', "packages: expected the key packages, found hub-a: copy packages.pub"),
+        ("tls", '{ ca = "ca.pem" }', "$.tls"),
+        ("tls", '{ ca = "a", certificate = "b", key = "c", keys = "d" }', "`keys` - at `$.tls`"),
     ],
 )
 def test_a_bad_value_is_refused_in_one_sentence_that_names_file_and_place(
@@ -142,7 +130,7 @@ def test_a_file_that_is_not_there_or_a_folder_is_refused_in_words(tmp_path: Path
     assert fault_in(tmp_path).endswith(": Is a directory: give the right file with --settings")
 
 
-@pytest.mark.parametrize("struct", [UnitFile, HubFile, Broker, Tls])
+@pytest.mark.parametrize("struct", [UnitFile, HubFile, ElectionFile, Broker, Tls])
 def test_every_key_is_documented(struct: type[msgspec.Struct]) -> None:
     said = meanings(struct)
     assert tuple(sorted(said)) == tuple(sorted(struct.__struct_fields__))

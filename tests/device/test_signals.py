@@ -127,7 +127,7 @@ def test_nothing_blinks_faster_than_is_safe_and_all_of_it_on_one_pace() -> None:
 def test_kept_is_lit_for_what_is_kept_and_for_nothing_else() -> None:
     saying = {signal for signal in Signal if dict(signal.value.lamps).get(Lamp.KEPT, None) is not None}
     lit = {signal for signal in saying if dict(signal.value.lamps)[Lamp.KEPT].steps}
-    assert lit == (VERDICTS - set(AGAIN.values()) - {Signal.FAULT}) | {Signal.REST}
+    assert lit == (VERDICTS - set(AGAIN.values()) - {Signal.FAULT, Signal.CONTROL_REFUSED}) | {Signal.REST}
 
 
 @pytest.mark.parametrize("signal", [s for s in by(Owner.VERDICT) if "KEPT" in s.name], ids=word)

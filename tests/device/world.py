@@ -79,11 +79,14 @@ class World:
 
     def __init__(self, deployed: deployment.Deployment, seen: Seen | None = None) -> None:
         self.clock = SteppedClock()
+        self.deployed = deployed
         self.published: list[Publication] = []
         self.answered: list[Publication] = []
         self.hub_log: list[str] = []
         self.mangle: Callable[[Answers], Answers] = lambda answers: answers
         ((self.name, path),) = deployed.units.items()
+        self.deployed = deployed
+        self._path = path
         self.settings = settings.read(path)
         self.signer = signer_from(self.settings.key, self.name)
         self.exchange = Exchange(self.clock, self.take)
@@ -103,6 +106,10 @@ class World:
             yield self
             if self.unit.is_on:
                 self.unit.cut_power()
+
+    def reread(self) -> None:
+        """Has the hub count by the package that lies beside its settings by now."""
+        self.settings = settings.read(self._path)
 
     @property
     def shown(self) -> list[Signal]:
@@ -169,7 +176,7 @@ class World:
 
     def counted(self) -> Count:
         """What the hub counts."""
-        return count(self.intake.ledger, self.settings.profile)
+        return count(self.intake.ledger, self.settings.profile, self.settings.roster, self.settings.mode)
 
     def logged(self, event: Enum) -> list[str]:
         """The unit's log lines of an event."""

@@ -16,6 +16,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 import hub.settings
 from device.keys import signer_from
 from device.settings import read
@@ -25,7 +27,7 @@ from sim import deployment, paper, photo
 from sim.body import SimStorage
 from sim.broker import Broker
 from tests.e2e.network import Network, Place
-from wire import note
+from wire import note, package
 from wire.envelope import Envelope, context, split
 from wire.log import facts
 from wire.note import Note
@@ -168,11 +170,15 @@ class World:
             name: self._program(name, settings, "sim", "unit", "--pace", "0.05")
             for name, settings in self.made.units.items()
         }
-        for path in (*self.made.hubs, *self.made.units.values()):
+        for path in self.made.hubs:
             text = path.read_text()
             for broker in ranked:
                 text = text.replace(f'"127.0.0.1"\nport = {broker.port}\n', f'"{broker.host}"\nport = {broker.port}\n')
             path.write_text(text)
+        hosts = {broker.port: broker.host for broker in ranked}
+        given = package.read(self.made.package.read_bytes(), self.made.authority.verifier).package.brokers
+        moved = tuple(msgspec.structs.replace(each, host=hosts[each.port]) for each in given)
+        self.made.package.write_bytes(self.made.next_package(brokers=moved))
         (folder / "no sheets").mkdir()
 
     def _broker(self, folder: Path, lines: Sequence[str]) -> "PlacedBroker":

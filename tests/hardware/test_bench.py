@@ -3,8 +3,8 @@
 import io
 import subprocess
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
@@ -13,6 +13,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from gpiozero import LED
 from gpiozero.pins.mock import MockFactory, MockPWMPin
 from numpy.typing import NDArray
 from PIL import Image
@@ -24,7 +25,7 @@ from hardware import calibration
 from hardware.__main__ import REPORT, main, run
 from hardware.bench import PARTS, Bench, Button, UncalibratedError, calibrate
 from hardware.calibration import FILE
-from hardware.camera import open_stream
+from hardware.camera import open_camera, open_stream
 from hardware.clock import EARLIEST_SECONDS
 from hardware.pins import Pins
 from sim import deployment
@@ -45,6 +46,7 @@ class Scene(FakeCamera):
     Attributes:
         is_laid: whether the acta lies there.
         dust: how much brighter a place of the empty tray is than it was.
+        is_lit: whether the light over the tray is on; without it there is little to be seen.
     """
 
     def __init__(self, **asked: Any) -> None:
@@ -53,6 +55,7 @@ class Scene(FakeCamera):
         super().__init__((320, 240), **asked)
         self.is_laid = False
         self.dust = 0
+        self.is_lit: Callable[[], bool] = lambda: True
 
     def _buffer(self) -> NDArray[np.uint8]:
         width, height = self.sensor_resolution
@@ -62,6 +65,7 @@ class Scene(FakeCamera):
         if self.is_laid:
             scene[12:228, 52:268] = self.sheet
         scene[:40, :40] += np.uint8(self.dust)
+        scene = scene if self.is_lit() else scene // 16
         defocus = abs(self._told.get("LensPosition", self.sharp_at) - self.sharp_at)
         rows[:, :width] = cv2.GaussianBlur(scene, (0, 0), min(8.0, 0.1 + 3 * defocus)) if defocus > 0.01 else scene
         return buffer
@@ -127,6 +131,8 @@ def unit(tmp_path: Path) -> Iterator[Unit]:
     read = settings.read(path)
     read.card.mkdir(exist_ok=True)
     made = Unit(read, tmp_path / "root")
+    assert made.camera is not None
+    made.camera.is_lit = lambda: bool(made.factory.pin(Pins().paper.bcm).state)
     yield made
     made.factory.reset()
     made.factory.close()
@@ -219,6 +225,34 @@ def test_a_calibration_is_written_to_the_unit_and_its_tray_is_known_from_then_on
     assert "0 % from the left, 0 % from the top" in words
 
 
+@pytest.mark.parametrize("part", ["look", "read", "focus", "tray", "marks"])
+def test_what_the_camera_sees_is_lit_as_in_a_scan_and_dark_again_afterwards(unit: Unit, part: str) -> None:
+    calibrate(unit.bench)
+    assert unit.camera is not None
+    paper, lit = unit.factory.pin(Pins().paper.bcm), list[bool]()
+
+    def is_lit() -> bool:
+        lit.append(bool(paper.state))
+        return lit[-1]
+
+    unit.camera.is_lit = is_lit
+    unit.words(part)
+    assert lit
+    assert all(lit)
+    assert not paper.state
+
+
+def test_a_light_that_cannot_be_had_is_named_and_nothing_is_calibrated_without_it(unit: Unit) -> None:
+    taken = LED(Pins().paper.bcm, pin_factory=unit.factory)
+    outcome, words = unit.words("look")
+    assert outcome == "bad"
+    assert words.startswith("paper light: its pin cannot be used (")
+    with pytest.raises(UncalibratedError, match="paper light: its pin cannot be used"):
+        calibrate(unit.bench)
+    assert calibration.read(unit.card / FILE) is None
+    taken.close()
+
+
 def test_a_calibration_that_fails_changes_nothing(unit: Unit) -> None:
     before = calibrate(unit.bench)
     unit.is_there = False
@@ -255,8 +289,13 @@ def test_what_the_battery_says_is_told(unit: Unit, files: dict[str, str], outcom
     assert (found[0], found[1].startswith(words)) == (outcome, True)
 
 
-@pytest.mark.parametrize(("said", "outcome"), [(None, "absent"), ("0", "good"), ("50000", "bad"), ("1", "bad")])
-def test_whether_the_voltage_has_held_is_told(unit: Unit, said: str | None, outcome: str) -> None:
+@pytest.mark.parametrize(
+    ("said", "outcome"),
+    [(None, "absent"), ("0", "good"), ("50000", "bad"), ("1", "bad"), ("", "absent"), ("no number", "absent")],
+)
+def test_whether_the_voltage_has_held_is_told_if_the_firmware_says_so(
+    unit: Unit, said: str | None, outcome: str
+) -> None:
     if said is not None:
         write(unit.root, "sys/devices/platform/soc/soc:firmware/get_throttled", said)
     assert unit.words("power")[0] == outcome
@@ -312,9 +351,20 @@ def test_without_the_pis_libraries_the_program_says_in_one_sentence_what_lacks(u
     file = unit.settings.base / "unit.toml"
     ended = subprocess.run([sys.executable, "-c", source, file], cwd=ROOT, capture_output=True, text=True, check=False)
     assert (ended.returncode, ended.stderr) == (1, "")
-    press, look = ended.stdout.splitlines()
-    assert press.startswith("press: bad: this machine has no gpiozero")
-    assert look.startswith("look: bad: the camera's library does not load")
+    for part, said in zip(("press", "look"), ended.stdout.splitlines(), strict=True):
+        assert said.startswith(f"{part}: bad: this machine has no gpiozero")
+
+
+def test_without_the_cameras_library_each_part_that_needs_it_says_what_to_install(
+    unit: Unit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "picamera2", None)
+    bench = replace(unit.bench, camera=partial(open_camera, unit.card / FILE))
+    for part in ("look", "read", "focus", "marks"):
+        check = bench.check(part)
+        assert check.outcome == "bad"
+        assert check.words.startswith("the camera's library does not load (")
+        assert "install python3-picamera2" in check.words
 
 
 def test_a_unit_that_runs_is_not_looked_at(unit: Unit, capsys: pytest.CaptureFixture[str]) -> None:

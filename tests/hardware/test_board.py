@@ -12,8 +12,10 @@ from device.settings import Settings
 from hardware.board import make_body
 from hardware.pins import Pins
 from tests.house.tree import ROOT
+from tests.wire.samples import PACKAGES
 from wire import profiles
 from wire.errors import OurFault
+from wire.package import FILE, Loudness, Roster
 from wire.record import Mode
 from wire.settings import Broker
 
@@ -21,12 +23,18 @@ from wire.settings import Broker
 def settings(folder: Path) -> Settings:
     return Settings(
         unit="unit-1",
+        packages=PACKAGES.verifier,
+        package=folder / FILE,
+        number=1,
         deployment="trial",
         profile=profiles.named("ve-2024-presidential"),
+        roster=Roster(),
         mode=Mode.LIVE,
+        sound=Loudness.LOUD,
         card=folder,
         key=folder / "key.pem",
         hubs={},
+        cards={},
         recipients=(),
         receipts=1,
         fleet=1,

@@ -1,6 +1,5 @@
 """The button's driver: contacts that bounce, stick and vanish, on a pin that is told of as lgpio does, and on lgpio."""
 
-from collections.abc import Iterator
 from queue import SimpleQueue
 
 import pytest
@@ -13,9 +12,8 @@ from device.signals import FaultCode
 from hardware.button import BOUNCE_SECONDS, PushButton
 from hardware.pins import Pins
 from sim.clock import SteppedClock
-from tests.hardware.chip import lacking
 from tests.hardware.contact import ContactFactory
-from tests.hardware.wired import Wired, wired
+from tests.hardware.wired import Wired
 
 PIN = Pins().button
 BOUNCE_MS = round(BOUNCE_SECONDS * 1000)
@@ -115,38 +113,30 @@ def test_a_button_whose_pin_cannot_be_had_is_told_once_and_everything_else_goes_
     factory.close()
 
 
-@pytest.fixture(scope="module")
-def unit() -> Iterator[Wired]:
-    if why := lacking():
-        pytest.skip(why)
-    with wired() as made:
-        yield made
+def test_on_lgpio_the_pin_is_an_input_that_is_pulled_up(wired_unit: Wired) -> None:
+    wired_unit.anew()
+    assert wired_unit.chip.owner(PIN.bcm) == wired_unit.program.pid
+    assert wired_unit.chip.pull(PIN.bcm) == "up"
+    assert wired_unit.chip.level(PIN.bcm)
 
 
-def test_on_lgpio_the_pin_is_an_input_that_is_pulled_up(unit: Wired) -> None:
-    unit.anew()
-    assert unit.chip.owner(PIN.bcm) == unit.program.pid
-    assert unit.chip.pull(PIN.bcm) == "up"
-    assert unit.chip.level(PIN.bcm)
-
-
-def test_on_lgpio_a_press_that_bounces_is_one_press_and_one_release(unit: Wired) -> None:
-    unit.anew()
+def test_on_lgpio_a_press_that_bounces_is_one_press_and_one_release(wired_unit: Wired) -> None:
+    wired_unit.anew()
     for _ in range(5):
         for is_down in (True, False) * 7:  # far faster than lgpio waits
-            unit.chip.drive(PIN.bcm, not is_down)
-        unit.down()
-        assert unit.posted(1) == [repr(ButtonPressed())]
+            wired_unit.chip.drive(PIN.bcm, not is_down)
+        wired_unit.down()
+        assert wired_unit.posted(1) == [repr(ButtonPressed())]
         for is_down in (False, True) * 7:
-            unit.chip.drive(PIN.bcm, not is_down)
-        unit.up()
-        assert unit.posted(1) == [repr(ButtonReleased())]
-    assert unit.posted(1, 0.1) == []
+            wired_unit.chip.drive(PIN.bcm, not is_down)
+        wired_unit.up()
+        assert wired_unit.posted(1) == [repr(ButtonReleased())]
+    assert wired_unit.posted(1, 0.1) == []
 
 
-def test_on_lgpio_a_touch_that_is_shorter_than_a_bounce_is_nothing(unit: Wired) -> None:
-    unit.anew()
+def test_on_lgpio_a_touch_that_is_shorter_than_a_bounce_is_nothing(wired_unit: Wired) -> None:
+    wired_unit.anew()
     for _ in range(10):
-        unit.down()
-        unit.up()
-    assert unit.posted(1, 0.2) == []
+        wired_unit.down()
+        wired_unit.up()
+    assert wired_unit.posted(1, 0.2) == []

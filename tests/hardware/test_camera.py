@@ -5,14 +5,14 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from device.ports import BodyEvent, CameraFailed, Frame, FrameTaken, PartMissing
+from device.ports import BodyEvent, CameraFailed, CameraHangs, Frame, FrameTaken, PartMissing
 from hardware import calibration as calibrations
 from hardware.calibration import COLUMNS, ROWS, Calibration
 from hardware.camera import (
@@ -120,6 +120,36 @@ def test_a_camera_that_hangs_is_a_failure_at_the_deadline_and_only_one() -> None
     port.look()
     taken(inbox)
     assert inbox.empty()
+
+
+def test_a_camera_that_hangs_on_and_on_is_told_for_nothing_else_ends_that_than_a_new_start(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("hardware.camera.HANG_SECONDS_MAX", 0.3)
+    inbox, camera = Inbox(), FakeCamera()
+    camera.free.clear()
+    port = PiCamera(opened(camera), inbox.put, seconds_max=0.2)
+    port.look()
+    assert isinstance(inbox.get(timeout=5), CameraFailed)
+    assert inbox.get(timeout=5) == CameraHangs(
+        "nothing has come back from the camera for 0.5 s: the unit starts anew by itself; if that does not help, "
+        "switch it off and press both ends of the ribbon home"
+    )
+    assert inbox.empty()
+
+
+def test_a_camera_that_was_only_slow_hangs_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("hardware.camera.HANG_SECONDS_MAX", 0.5)
+    inbox, camera = Inbox(), FakeCamera()
+    camera.free.clear()
+    port = PiCamera(opened(camera), inbox.put, seconds_max=0.2)
+    port.look()
+    assert isinstance(inbox.get(timeout=5), CameraFailed)
+    camera.free.set()
+    port.look()
+    taken(inbox)
+    with pytest.raises(Empty):
+        inbox.get(timeout=1)
 
 
 def test_an_opening_that_hangs_is_a_failure_at_the_deadline() -> None:

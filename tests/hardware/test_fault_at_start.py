@@ -22,6 +22,7 @@ PINS = Pins()
 
 
 def _bad_key(settings: Settings) -> None:
+    assert isinstance(settings.key, Path)
     settings.key.write_text("no key\n")
 
 
@@ -33,10 +34,19 @@ def _no_card(settings: Settings) -> None:
     settings.card.rmdir()
 
 
+def _bad_package(settings: Settings) -> None:
+    settings.package.write_bytes(settings.package.read_bytes()[:-1])
+
+
 @pytest.mark.parametrize(
     ("spoil", "code"),
-    [(_bad_key, FaultCode.KEY), (_bad_card, FaultCode.CARD), (_no_card, FaultCode.CARD)],
-    ids=["key", "card", "no card"],
+    [
+        (_bad_key, FaultCode.KEY),
+        (_bad_card, FaultCode.CARD),
+        (_no_card, FaultCode.CARD),
+        (_bad_package, FaultCode.PACKAGE),
+    ],
+    ids=["key", "card", "no card", "package"],
 )
 def test_a_unit_that_cannot_start_shows_its_code_until_it_is_told_to_end(
     spoil: Callable[[Settings], None], code: FaultCode, tmp_path: Path

@@ -14,7 +14,7 @@ from hardware.button import PushButton
 from hardware.indicator import PinIndicator
 from hardware.pins import Pin, Pins
 from tests.hardware.chip import chip, lacking
-from tests.hardware.wired import LAMPS, Wired, panel, wired
+from tests.hardware.wired import LAMPS, Wired, panel
 
 PINS = Pins()
 PANEL: list[Pin] = [PINS.ready, PINS.kept, PINS.again, PINS.link, PINS.paper, PINS.buzzer]
@@ -134,41 +134,33 @@ def test_close_leaves_all_dark_and_silent(pins: MockFactory) -> None:
     assert not pins.pin(PINS.buzzer.bcm).state
 
 
-@pytest.fixture(scope="module")
-def unit() -> Iterator[Wired]:
-    if why := lacking():
-        pytest.skip(why)
-    with wired() as made:
-        yield made
-
-
-def test_on_lgpio_every_part_has_its_pin_as_an_output_and_is_off(unit: Wired) -> None:
-    unit.anew()
+def test_on_lgpio_every_part_has_its_pin_as_an_output_and_is_off(wired_unit: Wired) -> None:
+    wired_unit.anew()
     for pin in PANEL:
-        assert unit.chip.owner(pin.bcm) == unit.program.pid, pin.part
-        assert not unit.chip.level(pin.bcm), pin.part
+        assert wired_unit.chip.owner(pin.bcm) == wired_unit.program.pid, pin.part
+        assert not wired_unit.chip.level(pin.bcm), pin.part
 
 
-def test_on_lgpio_the_paper_lamp_is_lit_without_a_flicker(unit: Wired) -> None:
+def test_on_lgpio_the_paper_lamp_is_lit_without_a_flicker(wired_unit: Wired) -> None:
     """A shutter would show one as bands: at full brightness its PWM is no PWM."""
-    unit.anew()
-    before = unit.chip.count
-    unit.show(Signal.SEARCHING)
-    assert unit.until(lambda: len(unit.played()) >= 3)  # the lamp, and the click's beginning and end
-    assert unit.until(lambda: unit.chip.level(PINS.paper.bcm))
-    assert [level for _, bcm, level in unit.chip.changes(before) if bcm == PINS.paper.bcm] == [True]
+    wired_unit.anew()
+    before = wired_unit.chip.count
+    wired_unit.show(Signal.SEARCHING)
+    assert wired_unit.until(lambda: len(wired_unit.played()) >= 3)  # the lamp, and the click's beginning and end
+    assert wired_unit.until(lambda: wired_unit.chip.level(PINS.paper.bcm))
+    assert [level for _, bcm, level in wired_unit.chip.changes(before) if bcm == PINS.paper.bcm] == [True]
 
 
-def test_on_lgpio_nothing_is_timed_while_nothing_sounds(unit: Wired) -> None:
+def test_on_lgpio_nothing_is_timed_while_nothing_sounds(wired_unit: Wired) -> None:
     """lgpio does so in a thread, also for pulses of no length, which cost a fifth of a core."""
-    unit.anew()
-    unit.show(Signal.STICK_DONE)
-    assert unit.until(lambda: len(unit.played()) >= 5)  # the lamp, and two tones
+    wired_unit.anew()
+    wired_unit.show(Signal.STICK_DONE)
+    assert wired_unit.until(lambda: len(wired_unit.played()) >= 5)  # the lamp, and two tones
     pause = threading.Event()
     pause.wait(0.5)  # the last pulse may be late
-    before = unit.chip.writes
+    before = wired_unit.chip.writes
     pause.wait(0.3)
-    assert unit.chip.writes == before
+    assert wired_unit.chip.writes == before
 
 
 def test_on_lgpio_a_pin_that_another_program_has_is_told_and_all_others_go_on() -> None:

@@ -16,6 +16,7 @@ from typing import IO
 
 import pytest
 
+from device.running import ANEW_STATUS
 from device.settings import read
 from hardware.pins import Pins
 from sim import deployment
@@ -64,7 +65,7 @@ class Running:
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[Running]:
+def running(folder: Path, **environment: str) -> Iterator[Running]:
     if why := lacking():
         pytest.skip(why)
     (path,) = deployment.make(folder / "trial", 1, 1883, VE).units.values()
@@ -73,7 +74,7 @@ def running(folder: Path) -> Iterator[Running]:
         where = folder / "notify"
         notify.bind(str(where))
         notify.settimeout(SECONDS)
-        environment = {**made.environment, "NOTIFY_SOCKET": str(where)}
+        environment = {**made.environment, "NOTIFY_SOCKET": str(where), **environment}
         command = [sys.executable, "-m", "device", "--settings", str(path)]
         program = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True)
         try:
@@ -96,3 +97,26 @@ def test_a_unit_with_most_of_it_missing_says_so_goes_on_and_ends_in_order(tmp_pa
         missed = [line["why"] for line in unit.lines if line["event"] == "part-missing"]
         for part in ("battery gauge", "clock board", "stick"):
             assert sum(part in why for why in missed) == 1, part
+
+
+HANGING = """
+import threading
+import hardware.camera
+hardware.camera.HANG_SECONDS_MAX = 0.5  # nobody reads its lamps
+threading.Thread(target=threading.Event().wait).start()  # as libcamera's, it would hang the end of the program too
+threading.Event().wait()
+"""
+
+
+def test_a_unit_whose_camera_hangs_ends_to_be_started_anew(tmp_path: Path) -> None:
+    libraries = tmp_path / "libraries"
+    libraries.mkdir()
+    (libraries / "picamera2.py").write_text(HANGING)
+    with running(tmp_path, PYTHONPATH=f"{ROOT}:{libraries}") as unit:
+        unit.until("started")
+        unit.chip.drive(PINS.button.bcm, False)
+        assert unit.until("camera-bad")["why"].startswith("no frame within 5 s: ")
+        unit.chip.drive(PINS.button.bcm, True)
+        assert unit.until("camera-bad")["why"].startswith("nothing has come back from the camera for 5.5 s: ")
+        unit.until("stopped")
+        assert unit.program.wait(SECONDS) == ANEW_STATUS

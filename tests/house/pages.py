@@ -4,6 +4,7 @@ import inspect
 import re
 import typing
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from enum import Enum
 from typing import Annotated, Any
 
@@ -27,9 +28,14 @@ from device.scan import (
 )
 from device.settings import UnitFile
 from device.signals import LONG, SHORT, FaultCode, Lamp, Owner, Rhythm, Signal, Tone
+from device.update import Event as UpdateEvent
+from device.update import UpdateFile
 from hub.log import Event as HubEvent
 from hub.settings import HubFile
+from provisioning.package import ElectionFile
 from tests.device.scan_pairs import EVENTS, STATES, outcome
+from wire.fields import Host, Name
+from wire.package import Address
 from wire.settings import Broker, Tls
 
 _DRAWN = "This page is drawn from the code by `make docs`; a test fails while it is stale.\n"
@@ -150,7 +156,7 @@ def log() -> str:
         '    ts=1722211446 level=warning event=link-down why="nobody answers" next_ms=412'
     )
     text = [first]
-    for whose, events in (("A unit's", UnitEvent), ("A hub's", HubEvent)):
+    for whose, events in (("A unit's", UnitEvent), ("`testigo-update`'s", UpdateEvent), ("A hub's", HubEvent)):
         rows = [(f"`{_plain(event)}`", event.value.level.value, event.value.meaning) for event in events]
         text += ["", f"## {whose}", "", *_table(("event", "level", "meaning"), rows)]
     return _page("Log", *text)
@@ -161,9 +167,12 @@ def settings() -> str:
     text = ["Settings are TOML files, checked whole at start; what cannot be used is named, and nothing starts."]
     for title, struct in (
         ("A unit's file: `testigo-unit --settings FILE`", UnitFile),
+        ("A unit's updates: `testigo-update --settings FILE`", UpdateFile),
         ("A hub's file: `testigo-hub --settings FILE`", HubFile),
-        ("`[[brokers]]` of a unit, `[broker]` of a hub", Broker),
-        ("`[brokers.tls]` of a unit, `[broker.tls]` of a hub", Tls),
+        ("`[broker]` of a hub", Broker),
+        ("`[tls]` of a unit, `[broker.tls]` of a hub", Tls),
+        ("An election's file: `testigo-provision deploy AUTHORITY FILE`", ElectionFile),
+        ("`[[brokers]]` of an election", Address),
     ):
         docs = meanings(struct)
         hints = typing.get_type_hints(struct, include_extras=True)
@@ -260,19 +269,33 @@ def _kind(hint: Any) -> str:
     if isinstance(hint, type) and issubclass(hint, Enum):
         return " or ".join(f'`"{each.value}"`' for each in hint)
     if typing.get_origin(hint) is tuple:
-        return "list of texts"
-    names = {str: "text", int: "number", Broker: "section", Tls | None: "section"}
+        return "list of sections" if typing.get_args(hint)[0] is Address else "list of texts"
+    names = {str: "text", int: "number", datetime: "date and time", Broker: "section", Tls | None: "section"}
     return names[hint]
 
 
 def _bounds(meta: msgspec.Meta) -> str:
     if meta.pattern:
-        return "1 to 32 of `a-z`, `0-9`, `-`"
+        return _PATTERNS[meta.pattern]
+    if meta.tz:
+        return "with its offset from UTC"
     low, high = (meta.ge, meta.le) if meta.ge is not None else (meta.min_length, meta.max_length)
-    return f"{low} to {high}"
+    if high is None:
+        return f"from {low}"
+    return f"to {high}" if low is None else f"{low} to {high}"
+
+
+_PATTERNS = {
+    typing.get_args(Name)[1].pattern: "1 to 32 of `a-z`, `0-9`, `-`",
+    typing.get_args(Host)[1].pattern: "1 to 253 of letters, digits, `.`, `:`, `-`",
+}
 
 
 def _default(field: Any) -> str:
     if field.default is msgspec.NODEFAULT:
         return "required"
+    if isinstance(field.default, Enum):
+        return f'`"{field.default.value}"`'
+    if field.default == ():
+        return "none"
     return "none" if field.default is None else f"`{field.default!r}`".replace("'", '"')

@@ -30,7 +30,9 @@ from sim.deployment import write_key
 from tests.hub.some_unit import DEPLOYMENT, PROFILE, Publication, SomeUnit, some_opener
 from wire import note, profiles
 from wire.note import Verifier
+from wire.package import Roster
 from wire.receipt import Receipt, Refused
+from wire.record import Mode
 
 QUOTA = Quota()
 DATABASES = ("sqlite", "postgresql")
@@ -107,6 +109,8 @@ class HubHere:
     clock: int = 1722200000
     quota: Quota = QUOTA
     free: int = QUOTA.free_bytes
+    roster: Roster = field(default_factory=Roster)
+    mode: Mode = Mode.LIVE
     units: dict[str, Verifier] = field(default_factory=dict)
     events: list[tuple[Enum, dict[str, Any]]] = field(default_factory=list)
 
@@ -180,7 +184,7 @@ class HubHere:
         return [event for event, _ in self.events if event is not Event.KEPT]
 
     def count(self) -> Count:
-        return count(self.ledger, profiles.named(self.profile))
+        return count(self.ledger, profiles.named(self.profile), self.roster, self.mode)
 
 
 @pytest.fixture

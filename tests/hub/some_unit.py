@@ -4,15 +4,20 @@ import base64
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
+from hub.keys import Keys
+from sim import deployment
+from tests.wire.samples import PACKAGES
 from wire import note
 from wire.envelope import CHUNK_BYTES, Envelope, Sealed, context, join
 from wire.fields import NOTHING
 from wire.note import KeySigner
+from wire.package import FILE, Address
 from wire.receipt import Heard, Holding
 from wire.record import Mode, Picture, Quality, Record
 from wire.seal import Opener, Recipient, seal
@@ -30,6 +35,15 @@ def some_payload(mesa: int = 1, votes: int = 7) -> str:
 
 def some_opener(name: str = "hub-a") -> Opener:
     return Opener(name, X25519PrivateKey.generate())
+
+
+def write_package(folder: Path, name: str = "hub-a") -> None:
+    """Writes into a hub's folder a package, signed by `PACKAGES`, that names the hub with the keys in `keys` there."""
+    keys = Keys.read(folder / "keys", name)
+    recipients = [str(opener.recipient) for opener in (keys.opener, some_opener("escrow"))]
+    brokers = [Address("127.0.0.1", name, 1883)]
+    content = deployment.some_package(PACKAGES, DEPLOYMENT, [str(keys.signer.verifier)], recipients, PROFILE, brokers)
+    (folder / FILE).write_bytes(content)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from tests.hub.conftest import HubHere
 from tests.hub.some_unit import SomeUnit, some_payload
 from wire import note, profiles
 from wire.errors import OurFault
+from wire.package import Roster
 from wire.record import Mode, Record
 
 BRAZIL = (
@@ -59,12 +60,55 @@ def test_totals_for_people_tell_one_from_many(hub: HubHere) -> None:
     assert "\n1 record without an acta, not counted:\n" in said
 
 
+def mesa(number: int) -> str:
+    return f"110000000.{number + 1:02}"
+
+
+def test_with_a_roster_the_count_says_how_many_mesas_are_expected_and_missing(fed: HubHere) -> None:
+    fed.roster = Roster.of(mesa(number) for number in range(1, 9))
+    counted = fed.count()
+    assert (counted.expected, counted.counted, counted.missing, len(counted.conflicts)) == (8, 2, 5, 1)
+    assert text(counted).startswith("2 mesas count of 8 expected; 5 are missing\n")
+
+
+def test_a_mesa_that_is_not_of_the_roster_does_not_count_until_it_is(fed: HubHere, tmp_path: Path) -> None:
+    fed.roster = Roster.of(mesa(number) for number in (1, 3))
+    counted = fed.count()
+    assert (counted.counted, counted.missing, counted.unexpected) == (1, 0, [mesa(2)])
+    assert f"1 mesa not of the roster, not counted:\n  {mesa(2)}\n" in text(counted)
+    file = tmp_path / "rows.csv"
+    export(fed.ledger, profiles.named(fed.profile), fed.roster, fed.mode, file, force=False)
+    rows = list(csv.DictReader(file.read_text("utf-8").splitlines()))
+    assert [row["mesa"] for row in rows if row["status"] == "unexpected"] == [mesa(2)]
+    fed.roster = Roster.of(mesa(number) for number in (1, 2, 3))
+    assert (fed.count().counted, fed.count().unexpected) == (2, [])
+
+
+def test_two_readings_of_a_mesa_that_is_not_of_the_roster_are_no_conflict(fed: HubHere) -> None:
+    """Else anybody could fill that list, which a person has to work through, with mesas that do not exist."""
+    fed.roster = Roster.of(mesa(number) for number in (1, 2))
+    assert (fed.count().conflicts, fed.count().unexpected) == ([], [mesa(3)])
+
+
+def test_a_hub_in_training_counts_no_live_record_and_a_live_one_no_training_record(fed: HubHere) -> None:
+    live = fed.count()
+    assert (live.counted, live.training) == (2, 1)
+    fed.mode = Mode.TRAINING
+    training = fed.count()
+    assert (training.counted, training.votes, training.waiting, training.training) == (0, {}, 2, 1)
+    assert text(training).startswith(
+        "this hub is in training and counts nothing: 2 live readings held\n0 mesas count\n"
+    )
+    fed.mode = Mode.LIVE
+    assert fed.count() == live
+
+
 def test_every_reading_is_a_row_and_each_export_is_the_same(fed: HubHere, tmp_path: Path) -> None:
     profile = profiles.named(fed.profile)
     file, again = tmp_path / "rows.csv", tmp_path / "again.csv"
-    assert export(fed.ledger, profile, file, force=False) == 7
+    assert export(fed.ledger, profile, Roster(), Mode.LIVE, file, force=False) == 7
     fed.restart()
-    export(fed.ledger, profile, again, force=False)
+    export(fed.ledger, profile, Roster(), Mode.LIVE, again, force=False)
     assert file.read_bytes() == again.read_bytes()
     rows = list(csv.DictReader(file.read_text("utf-8").splitlines()))
     assert [(row["status"], row["mesa"], row["units"]) for row in rows[:4]] == [
@@ -82,9 +126,9 @@ def test_an_export_overwrites_only_when_it_is_told_to(fed: HubHere, tmp_path: Pa
     profile, file = profiles.named(fed.profile), tmp_path / "rows.csv"
     file.write_text("mine", "utf-8")
     with pytest.raises(OurFault, match="--force"):
-        export(fed.ledger, profile, file, force=False)
+        export(fed.ledger, profile, Roster(), Mode.LIVE, file, force=False)
     assert file.read_text("utf-8") == "mine"
-    export(fed.ledger, profile, file, force=True)
+    export(fed.ledger, profile, Roster(), Mode.LIVE, file, force=True)
     assert file.read_text("utf-8").startswith("status,mesa")
     assert not list(tmp_path.glob(".*.part"))
 
@@ -95,18 +139,18 @@ def test_an_export_writes_over_nothing_else_and_leaves_nothing_half_written(
     profile, others = profiles.named(sqlite_hub.profile), tmp_path / "theirs"
     others.write_text("theirs", "utf-8")
     (tmp_path / ".rows.csv.part").symlink_to(others)
-    export(sqlite_hub.ledger, profile, tmp_path / "rows.csv", force=False)
+    export(sqlite_hub.ledger, profile, Roster(), Mode.LIVE, tmp_path / "rows.csv", force=False)
     assert others.read_text("utf-8") == "theirs"
     before = sorted(tmp_path.iterdir())
     (tmp_path / "folder.csv").mkdir()
     with pytest.raises(OurFault, match=r"folder\.csv"):
-        export(sqlite_hub.ledger, profile, tmp_path / "folder.csv", force=True)
+        export(sqlite_hub.ledger, profile, Roster(), Mode.LIVE, tmp_path / "folder.csv", force=True)
     assert sorted(tmp_path.iterdir()) == sorted([*before, tmp_path / "folder.csv"])
 
 
 def test_an_export_to_nowhere_says_so(fed: HubHere, tmp_path: Path) -> None:
     with pytest.raises(OurFault, match="folder"):
-        export(fed.ledger, profiles.named(fed.profile), tmp_path / "no" / "rows.csv", force=False)
+        export(fed.ledger, profiles.named(fed.profile), Roster(), Mode.LIVE, tmp_path / "no" / "rows.csv", force=False)
 
 
 def test_a_keyed_sheet_counts_and_some_of_its_codes_do_not(database: str, tmp_path: Path) -> None:

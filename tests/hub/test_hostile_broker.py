@@ -26,6 +26,8 @@ from sim.broker import Broker, find_mosquitto
 from tests.hub.some_unit import DEPLOYMENT, PROFILE
 from wire import profiles
 from wire.envelope import PUBLICATION_BYTES_MAX
+from wire.package import Roster
+from wire.record import Mode
 from wire.settings import Broker as BrokerSettings
 
 pytestmark = pytest.mark.e2e
@@ -76,12 +78,18 @@ def linked(tmp_path: Path, port: int, batch: int = 64) -> Iterator[LinkHere]:
     here = LinkHere(
         Settings(
             name="hub-a",
+            number=1,
             deployment=DEPLOYMENT,
             profile=profiles.named(PROFILE),
+            roster=Roster(),
+            mode=Mode.LIVE,
+            hubs={},
+            cards={},
             keys=tmp_path,
             register=tmp_path,
             database="",
             pictures=tmp_path,
+            notices=tmp_path,
             broker=BrokerSettings("127.0.0.1", port),
             batch=batch,
             linger_ms=5,

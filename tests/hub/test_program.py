@@ -21,7 +21,8 @@ from hub.keys import Keys
 from hub.running import opened
 from sim.broker import held_port
 from tests.hub.conftest import make_keys
-from tests.hub.some_unit import DEPLOYMENT, PROFILE, SomeUnit, some_opener, some_payload
+from tests.hub.some_unit import DEPLOYMENT, SomeUnit, some_opener, some_payload, write_package
+from tests.wire.samples import HUB, PACKAGES
 from wire import note
 from wire.envelope import Sealed
 from wire.receipt import Receipt, Refused
@@ -31,8 +32,7 @@ ROOT = Path(__file__).parents[2]
 SECONDS = 30
 SETTINGS = f"""
 name = "hub-a"
-deployment = "{DEPLOYMENT}"
-profile = "{PROFILE}"
+packages = "{PACKAGES.verifier}"
 keys = "keys"
 register = "register"
 database = "ledger.sqlite"
@@ -46,8 +46,9 @@ port = 1
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A hub's folder: settings, keys, and a register with one unit."""
+    """A hub's folder: settings, keys, package, and a register with one unit."""
     make_keys(tmp_path / "keys")
+    write_package(tmp_path)
     (tmp_path / "register").write_text("# nobody yet\n\n", "utf-8")
     (tmp_path / "hub.toml").write_text(SETTINGS, "utf-8")
     return tmp_path
@@ -72,7 +73,10 @@ def hub(folder: Path, *arguments: str) -> tuple[int, str, str]:
         ('name = "hub-a"', 'nam = "hub-a"', ("'nam'", "'name'")),
         ('name = "hub-a"', 'name = "Hub A"', ("$.name",)),
         ("port = 1", "port = 70000", ("$.broker.port",)),
-        (f'profile = "{PROFILE}"', 'profile = "ve-2030"', ("hub.toml: ", "ve-2030", PROFILE)),
+        ('name = "hub-a"', 'name = "hub-b"', ("expected hub-b among its hubs, found hub-a",)),
+        (str(PACKAGES.verifier), str(HUB.verifier), ("signed by packages", "which is not trusted here")),
+        (str(PACKAGES.verifier), "packages", ("hub.toml: ", "verifier key of 'packages'")),
+        ("[broker]", 'package = "none"\n[broker]', ("none: No such file or directory: bring the deployment package",)),
         ('register = "register"', 'register = "nothing"', ("register", "nothing")),
         ('keys = "keys"', 'keys = "."', ("sign.pem",)),
         ('pictures = "pictures"', "", ("pictures",)),
@@ -94,6 +98,16 @@ def test_wrong_settings_are_named_in_one_sentence(folder: Path, old: str, new: s
     assert "Traceback" not in complaint
     for word in words:
         assert word in complaint
+
+
+def test_a_hub_whose_key_is_not_the_one_that_its_package_names_does_not_start(folder: Path) -> None:
+    """No unit would believe it, and nobody would see why."""
+    make_keys(folder / "others")
+    file = folder / "hub.toml"
+    file.write_text(SETTINGS.replace('keys = "keys"', 'keys = "others"'), "utf-8")
+    code, _, complaint = hub(folder, "--settings", str(file))
+    assert code == 2
+    assert "expected the key that package 1 names for hub-a, found another: no unit would believe this hub" in complaint
 
 
 def test_a_wrong_register_is_named_by_its_line(folder: Path) -> None:

@@ -14,6 +14,7 @@ from hub.intake import SHARED_MIN
 from hub.second import Second
 from tests.hub.conftest import HubHere, make_keys
 from tests.hub.some_unit import DEPLOYMENT, PROFILE, Publication, SomeUnit, some_payload
+from wire import profiles
 from wire.topics import Leaf
 
 SECONDS = 60
@@ -30,7 +31,7 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @contextmanager
 def ready(keys: Path) -> Iterator[Second]:
     """A second process that is ready."""
-    with closing(Second(DEPLOYMENT, keys, "hub-a", PROFILE)) as examining:
+    with closing(Second(DEPLOYMENT, keys, "hub-a", profiles.named(PROFILE))) as examining:
         assert examining._pipe.poll(SECONDS)
         assert examining.is_ready()
         yield examining

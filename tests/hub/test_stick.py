@@ -1,5 +1,6 @@
 """The import of a stick: what is whole is taken and answered on the stick, and nothing is believed for being there."""
 
+import dataclasses
 import errno
 import os
 from collections.abc import Callable, Iterator
@@ -10,9 +11,10 @@ import pytest
 
 from hub import stick as stick_module
 from hub.folder import Folder
+from hub.keys import Keys
 from hub.quota import Quota
 from hub.stick import BATCH, Import
-from tests.hub.conftest import HubHere
+from tests.hub.conftest import HubHere, make_keys
 from tests.hub.some_stick import SomeStick
 from tests.hub.some_unit import DEPLOYMENT, SomeUnit, some_opener, some_payload
 from wire import note
@@ -393,3 +395,50 @@ def test_wrong_chunks_that_came_before_do_not_keep_the_picture_out_for_ever(hub:
     stick.export(unit, [record], PICTURES[:1])
     assert imported(hub, stick)[1].startswith("unit-1: skipped 1 picture: chunks that had come before")
     assert imported(hub, stick)[0] == "unit-1: imported 1 picture"
+
+
+def test_what_a_unit_holds_is_answered_once_by_a_receipt_that_it_believes(hub: HubHere, stick: SomeStick) -> None:
+    unit = hub.unit()
+    stick.export(unit, [unit.press()])
+    imported(hub, stick)
+    at = receipt_on(hub, stick, unit).at
+    # What it has not heard; what it has; what the hub said before it was restored, its clock behind.
+    for heard, now, answered in ((at - 1, at + 60, at), (at, at + 120, at + 120), (at + 3600, at + 180, at + 3601)):
+        word = stick.leave(unit, unit.holding((heard, hub.name)).content, "holding")
+        for hub.clock in (now, now + 30):
+            assert imported(hub, stick)[0] == "unit-1: imported nothing"
+            assert receipt_on(hub, stick, unit).at == answered
+        word.unlink()
+
+
+def test_a_word_of_what_it_holds_that_a_unit_did_not_sign_is_told_and_answered_by_nothing(
+    hub: HubHere, stick: SomeStick
+) -> None:
+    one, two = hub.unit("unit-1"), hub.unit("unit-2")
+    stick.leave(one, two.holding().content, "holding")
+    stick.leave(one, b"rubbish", "holding")
+    lines = imported(hub, stick)
+    assert [line.partition(" of what it holds: ")[2].partition(":")[0] for line in lines[1:]] == [
+        "malformed",
+        "unknown-signer",
+    ]
+    assert stick.answers(one) == {}
+
+
+@pytest.mark.parametrize("says", ["nothing", "what it holds"])
+def test_a_hub_that_has_a_new_key_answers_by_it_whatever_it_has_said_before(
+    hub: HubHere, stick: SomeStick, says: str
+) -> None:
+    unit = hub.unit()
+    stick.export(unit, [unit.press()])
+    imported(hub, stick)
+    make_keys(hub.folder / "new")
+    sealed_to = hub.keys.opener
+    hub.keys = dataclasses.replace(Keys.read(hub.folder / "new", hub.name), opener=sealed_to)
+    hub.restart()
+    if says == "what it holds":
+        for file in stick.of(unit).iterdir():
+            file.unlink()
+        stick.leave(unit, unit.holding().content, "holding")
+    imported(hub, stick)
+    assert receipt_on(hub, stick, unit).seq == 1

@@ -13,9 +13,8 @@ from hardware.pins import Pins
 from sim.body import make
 from sim.clock import SteppedClock
 from sim.link import Exchange
-from tests.hardware.chip import lacking
 from tests.hardware.contact import ContactFactory
-from tests.hardware.wired import Wired, wired
+from tests.hardware.wired import Wired
 
 PIN = Pins().button
 
@@ -76,12 +75,6 @@ def on_chip(unit: Wired) -> Bench:
     return Bench(unit.down, unit.up, posted, lambda: unit.ask("anew"))
 
 
-@pytest.fixture(scope="module")
-def unit() -> Iterator[Wired]:
-    with wired() as made:
-        yield made
-
-
 @pytest.fixture(params=["sim", "mock", "lgpio"])
 def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
     if request.param == "sim":
@@ -91,9 +84,7 @@ def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
         yield mock(factory)
         factory.close()
     else:
-        if why := lacking():
-            pytest.skip(why)
-        made: Wired = request.getfixturevalue("unit")
+        made: Wired = request.getfixturevalue("wired_unit")
         made.anew()
         yield on_chip(made)
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from device.ports import BodyEvent, Camera, CameraFailed, FrameTaken
+from device.ports import BodyEvent, Camera, CameraFailed, CameraHangs, FrameTaken
 from hardware.camera import PiCamera, open_stream
 from sim.body import make
 from sim.clock import SteppedClock
@@ -49,6 +49,10 @@ class Bench(Protocol):
         """Puts it back."""
         ...
 
+    def hang(self) -> None:
+        """Lets nothing come back from it any more."""
+        ...
+
 
 class SimBench:
     def __init__(self, folder: Path) -> None:
@@ -58,7 +62,7 @@ class SimBench:
         self.camera: Camera = self.body.camera
 
     def next(self) -> BodyEvent:
-        self.clock.run_until(lambda: not self.inbox.empty(), 10_000)
+        self.clock.run_until(lambda: not self.inbox.empty(), 30_000)
         return self.inbox.get_nowait()
 
     def is_quiet(self) -> bool:
@@ -75,6 +79,9 @@ class SimBench:
 
     def plug(self) -> None:
         self.body.camera.plug()
+
+    def hang(self) -> None:
+        self.body.camera.hang()
 
 
 class PiBench:
@@ -103,9 +110,13 @@ class PiBench:
     def plug(self) -> None:
         self.stream.error = None
 
+    def hang(self) -> None:
+        self.stream.free.clear()
+
 
 @pytest.fixture(params=["sim", "hardware"])
-def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Bench:
+def bench(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    monkeypatch.setattr("hardware.camera.HANG_SECONDS_MAX", 0.2)
     return SimBench(tmp_path) if request.param == "sim" else PiBench()
 
 
@@ -147,6 +158,18 @@ def test_a_camera_that_comes_back_takes_frames_again(bench: Bench) -> None:
     bench.plug()
     bench.camera.look()
     assert isinstance(bench.next(), FrameTaken)
+
+
+def test_a_look_that_hangs_is_a_failure_and_that_it_hangs_on_is_told_afterwards(bench: Bench) -> None:
+    bench.camera.look()
+    assert isinstance(bench.next(), FrameTaken)
+    bench.hang()
+    bench.camera.look()
+    assert isinstance(bench.next(), CameraFailed)
+    event = bench.next()
+    assert isinstance(event, CameraHangs)
+    assert ": the unit starts anew by itself" in event.why
+    assert bench.is_quiet()
 
 
 def test_nothing_comes_without_a_look(bench: Bench) -> None:

@@ -16,9 +16,8 @@ from hardware.pins import Pins
 from sim.body import SimIndicator
 from sim.clock import SteppedClock
 from tests.device.looking import SAID, Said, pattern_of, word
-from tests.hardware.chip import lacking
 from tests.hardware.logged import Logged
-from tests.hardware.wired import LAMPS, Wired, wired
+from tests.hardware.wired import LAMPS, Wired
 
 PINS = Pins()
 
@@ -161,12 +160,6 @@ class OnChip:
         return found
 
 
-@pytest.fixture(scope="module")
-def unit() -> Iterator[Wired]:
-    with wired() as made:
-        yield made
-
-
 @pytest.fixture(params=["sim", "mock", "lgpio"])
 def body(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Body]:
     monkeypatch.setattr("sim.body.Mixer", Logged)
@@ -178,9 +171,7 @@ def body(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Ite
         yield mock
         mock.close()
     else:
-        if why := lacking():
-            pytest.skip(why)
-        unit: Wired = request.getfixturevalue("unit")
+        unit: Wired = request.getfixturevalue("wired_unit")
         unit.anew()
         yield OnChip(unit)
 

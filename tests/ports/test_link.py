@@ -1,6 +1,7 @@
 """The link's promises, on every body: the simulator's over its exchange, and MQTT over a real Mosquitto."""
 
 import queue
+import socket
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,7 +16,7 @@ from device.mqtt import MqttLink
 from device.ports import Acknowledged, BodyEvent, Delivered, Link, LinkDown, LinkUp
 from sim.broker import Broker
 from sim.clock import SteppedClock
-from sim.link import Exchange, Publication
+from sim.link import Exchange, Publication, SimLink
 from wire.settings import Broker as Address
 from wire.topics import Leaf, Topic
 
@@ -30,10 +31,12 @@ class Bench(Protocol):
 
     Attributes:
         link: the link, of unit-1.
+        address: of the broker behind it.
         far: what arrived at the far side.
     """
 
     link: Link
+    address: Address
     far: "SimpleQueue[Publication]"
 
     def next(self) -> BodyEvent:
@@ -68,7 +71,9 @@ class SimBench:
         self.clock = SteppedClock()
         self.answers: list[Publication] = []
         self.exchange = Exchange(self.clock, self.takes)
-        self.link: Link = self.exchange.link("unit-1", self.inbox.put)
+        self.address = Address("127.0.0.1", 1883)
+        places = {("127.0.0.1", 1883): self.exchange}
+        self.link: Link = SimLink([self.exchange], self.clock, "unit-1", self.inbox.put, places)
 
     def takes(self, publications: Any) -> list[Publication]:
         for publication in publications:
@@ -110,8 +115,8 @@ class MqttBench:
         self.broker = Broker(folder)
         self.hub: mqtt.Client | None = None
         self.mend()
-        address = Address("127.0.0.1", self.broker.port)
-        self.link: Link = MqttLink([address], folder, "unit-1", DOWN, self.inbox.put)
+        self.address = Address("127.0.0.1", self.broker.port)
+        self.link: Link = MqttLink([self.address], folder, "unit-1", DOWN, self.inbox.put)
 
     def next(self) -> BodyEvent:
         return self.inbox.get(timeout=10)
@@ -295,6 +300,23 @@ def test_a_connection_can_be_left_and_another_made(bench: Bench) -> None:
     connect(bench)
     bench.link.publish(UP, b"in time")
     assert bench.arrived() == (UP, b"in time")
+
+
+def test_told_of_other_brokers_it_stays_where_it_is_and_goes_there_next(bench: Bench) -> None:
+    connect(bench)
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        nobody = Address("127.0.0.1", closed.getsockname()[1])
+    bench.link.reach([nobody, bench.address])
+    assert is_quiet(bench)
+    bench.link.publish(UP, b"still here")
+    assert bench.arrived() == (UP, b"still here")
+    assert isinstance(bench.next(), Acknowledged)
+    bench.link.leave()
+    assert isinstance(bench.next(), LinkDown)
+    bench.link.connect(0)
+    assert isinstance(bench.next(), LinkDown)
+    bench.link.connect(1)
+    assert isinstance(bench.next(), LinkUp)
 
 
 def test_close_ends_a_connection_for_good(bench: Bench) -> None:

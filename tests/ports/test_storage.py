@@ -11,6 +11,7 @@ from device.quiet import Quiet
 from hardware.storage import CardStorage
 from sim.body import SimStorage
 from wire.errors import OurFault
+from wire.package import Loudness
 
 Make = Callable[[Path], Storage]
 
@@ -50,4 +51,4 @@ def test_a_real_card_that_is_not_mounted_is_refused_and_never_made(tmp_path: Pat
 def test_whether_a_unit_is_quiet_is_no_question_that_a_card_can_fail_over(tmp_path: Path) -> None:
     storage = SimStorage(tmp_path)
     storage._folder = tmp_path / ("x" * 300)  # the kernel refuses to look there, as it does on a card that is broken
-    assert not Quiet(storage).is_on
+    assert not Quiet(storage, Loudness.LOUD, 1).is_on

@@ -1,6 +1,8 @@
 """The authority: what it makes is what units, hubs, brokers and plain openssl take; nothing of it lies open."""
 
+import os
 import re
+import shutil
 import ssl
 import stat
 import subprocess
@@ -14,11 +16,12 @@ from device.keys import signer_from
 from hub import register
 from hub.keys import Keys
 from provisioning.__main__ import main
-from provisioning.authority import KDF_ITERATIONS, Authority
+from provisioning.authority import Authority
+from provisioning.files import KDF_ITERATIONS
 from tests.provisioning.conftest import HUB, PASSPHRASE
-from wire.errors import OurFault
+from wire.errors import NotForUsError, OurFault
 from wire.note import Verifier
-from wire.seal import Recipient
+from wire.seal import Recipient, seal
 
 
 def openssl(*arguments: str | Path) -> str:
@@ -82,6 +85,34 @@ def test_one_that_is_there_is_never_made_again(authority: Authority) -> None:
     assert (authority.folder / "ca.key").read_bytes() == before
 
 
+@pytest.mark.parametrize("name", ["ca", "packages", "escrow"])
+def test_one_with_a_key_that_is_not_its_own_is_not_opened(authority: Authority, tmp_path: Path, name: str) -> None:
+    other = Authority.make(tmp_path / "other", "trial", PASSPHRASE)
+    shutil.copy(other.folder / f"{name}.key", authority.folder)
+    with pytest.raises(OurFault, match=rf"{name}\.key is not the key of {name}\.p"):
+        Authority.open(authority.folder, PASSPHRASE)
+
+
+def test_all_that_is_made_outlives_a_power_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lasting, fsync = set[int](), os.fsync
+
+    def recorded(descriptor: int) -> None:
+        fsync(descriptor)
+        lasting.add(os.fstat(descriptor).st_ino)
+
+    monkeypatch.setattr(os, "fsync", recorded)
+    authority = Authority.make(tmp_path / "authority", "trial", PASSPHRASE)
+    authority.add_hub(HUB, ["localhost"])
+    list(authority.add_units(1))
+    list(authority.add_cards(1))
+    authority.set_up_broker(HUB, Path("/etc/mosquitto/testigo"), 8883)
+    assert [path for path in authority.folder.rglob("*") if path.is_file() and path.stat().st_ino not in lasting] == []
+    lasting.clear()
+    authority.forget(HUB)
+    home = authority.folder / "hubs" / HUB
+    assert {folder.stat().st_ino for folder in (home, home / "keys", home / "broker")} <= lasting
+
+
 def test_units_and_hubs_take_their_keys(authority: Authority, units: list[Path]) -> None:
     enrolled = register.read(authority.folder / "register.txt")
     assert set(enrolled) == {home.name for home in units}
@@ -137,6 +168,21 @@ def shaken(client: ssl.SSLContext, server: ssl.SSLContext, host: str) -> str:
     return str(name.value)
 
 
+def test_a_hub_that_is_given_the_escrow_key_opens_what_was_sealed_when_all_hubs_are_gone(
+    authority: Authority, tmp_path: Path
+) -> None:
+    """As the guide says it."""
+    hub = (authority.folder / "hubs" / HUB / "hub.pub").read_text().splitlines()[1]
+    escrow = (authority.folder / "escrow.pub").read_text().strip()
+    sealed = seal(b"an acta", [Recipient.parse(text) for text in (hub, escrow)], b"where")
+    last = authority.add_hub("hub-z", ["localhost"])
+    with pytest.raises(NotForUsError):
+        Keys.read(last / "keys", "hub-z").opener.open(sealed, b"where")
+    opened = ("-passin", f"pass:{PASSPHRASE}", "-out", last / "keys" / "seal.pem")
+    assert openssl("pkey", "-in", authority.folder / "escrow.key", *opened) == ""
+    assert Keys.read(last / "keys", "hub-z").opener.open(sealed, b"where") == b"an acta"
+
+
 def test_who_is_revoked_belongs_no_more(authority: Authority, units: list[Path]) -> None:
     gone, stays = units
     authority.revoke(gone.name)
@@ -151,6 +197,24 @@ def test_who_is_revoked_belongs_no_more(authority: Authority, units: list[Path])
     assert f"user {gone.name}\ntopic deny #\nuser {HUB}\ntopic deny #\n" in (authority.folder / "access").read_text()
     with pytest.raises(OurFault, match="no unit or hub"):
         authority.revoke("u-00000000")
+
+
+def test_a_server_that_keeps_older_lists_goes_by_the_newest(authority: Authority, units: list[Path]) -> None:
+    """OpenSSL keeps each list it is given, as Mosquitto does when told; of two it goes by the one of the later moment."""
+    server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(authority.folder / "ca.pem"))
+    home = authority.folder / "hubs" / HUB / "broker"
+    server.load_cert_chain(home / "broker.pem", home / "broker.key")
+    server.verify_mode = ssl.CERT_REQUIRED
+    server.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
+    for unit in units:
+        server.load_verify_locations(authority.folder / "crl.pem")
+        client = ssl.create_default_context(cafile=str(unit / "ca.pem"))
+        client.load_cert_chain(unit / "tls.pem", unit / "tls.key")
+        assert shaken(client, server, "localhost") == unit.name
+        authority.revoke(unit.name)
+        server.load_verify_locations(authority.folder / "crl.pem")
+        with pytest.raises(ssl.SSLError, match="verify failed"):
+            shaken(client, server, "localhost")
 
 
 def listed(authority: Authority) -> int:

@@ -1,6 +1,8 @@
 """The broker that provisioning sets up, a real Mosquitto: who does not belong is not let in, nor where another is."""
 
+import os
 import shutil
+import socket
 import ssl
 import threading
 from collections.abc import Iterator
@@ -12,6 +14,7 @@ import paho.mqtt.client as paho
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from hub.mqtt import SESSION_SECONDS
@@ -25,12 +28,14 @@ from wire.topics import Leaf
 pytestmark = pytest.mark.e2e
 
 SECONDS = 10
+ANSWERS, ANSWER_BYTES = 2000, 1000
 
 
 @pytest.fixture
-def running(authority: Authority, units: list[Path], tmp_path: Path) -> Iterator[Broker]:
+def running(authority: Authority, units: list[Path], plugin: Path, tmp_path: Path) -> Iterator[Broker]:
     folder = authority.folder / "hubs" / HUB / "broker"
-    with Broker(tmp_path / "broker", *broker.configuration(folder), "log_type information") as made:
+    shutil.copy(plugin, folder)
+    with Broker(tmp_path / "broker", *broker.configuration(folder, "trial"), "log_type information") as made:
         yield made
 
 
@@ -58,10 +63,12 @@ class Caller:
         self.gone.set()
         self.said.put(None)
 
-    def call(self) -> object:
-        """Connects; the broker's answer, or why there is none."""
+    def call(self, session_seconds: int = 0) -> object:
+        """Connects, its session to outlive that by so much; the broker's answer, or why there is none."""
+        properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+        properties.SessionExpiryInterval = session_seconds
         try:
-            self.client.connect("127.0.0.1", self._port)
+            self.client.connect("127.0.0.1", self._port, clean_start=session_seconds == 0, properties=properties)
             self.client.loop_start()
             return self.said.get(timeout=SECONDS)
         except (OSError, ssl.SSLError) as error:
@@ -108,6 +115,16 @@ def topic(unit: Path, leaf: Leaf, rest: str = "") -> str:
 def refused(answer: object) -> bool:
     """Whether somebody was kept out, before or while TLS was spoken, or by MQTT."""
     return (isinstance(answer, type) and issubclass(answer, OSError)) or (isinstance(answer, int) and answer >= 0x80)
+
+
+CONNECT = b"\x10\x0d\x00\x04MQTT\x05\x02\x00\x3c\x00\x00\x00"
+PUBACK, NOT_AUTHORISED = b"\x40", b"\x87"
+
+
+def publish(topic: str) -> bytes:
+    """A publication, as MQTT 5 has it on the wire."""
+    body = len(topic).to_bytes(2, "big") + topic.encode() + b"\x00\x01" + b"\x00" + b"x"
+    return b"\x32" + bytes([len(body)]) + body
 
 
 def is_let_in(caller: Caller) -> bool:
@@ -190,6 +207,60 @@ def test_no_pattern_hears_others(call: Call, units: list[Path], authority: Autho
     assert not heard(unit=other, pattern=pattern, sender=unit, on=topic(units[0], Leaf.ENVELOPE))
 
 
+@pytest.mark.parametrize("pattern", ["x", "receipt/x", "receipt", "notice/", "#", "+", "rece", ""])
+def test_a_unit_asks_to_hear_nothing_but_what_is_its_own(call: Call, units: list[Path], pattern: str) -> None:
+    unit = call(units[0])
+    assert is_let_in(unit)
+    asked = f"testigo/1/trial/{units[0].name}/{pattern}"
+    assert refused(unit.subscribe(asked)) is (pattern != "receipt")
+    assert refused(unit.subscribe(asked.replace(units[0].name, units[1].name)))
+    assert refused(unit.subscribe(asked.replace("trial", "trial/" * 40)))
+    assert refused(unit.subscribe(f"$share/any/{asked}"))
+
+
+def test_a_hostile_unit_fills_no_memory_with_what_it_asks_to_hear(
+    call: Call, units: list[Path], running: Broker
+) -> None:
+    """Without the plugin a hundredth of it takes 30 MB: each level of each is kept."""
+    hostile, honest = call(units[0]), call(units[1])
+    assert is_let_in(hostile)
+    assert is_let_in(honest)
+    before = resident_mb(running)
+    for turn in range(8):
+        filters = [(f"{turn}/{number}/" + "a/" * 190 + "a", 1) for number in range(400)]
+        hostile.client.subscribe(filters)
+        assert refused(hostile.said.get(timeout=SECONDS))
+    assert resident_mb(running) - before < 8
+    assert honest.subscribe(topic(units[1], Leaf.RECEIPT)) == 1
+
+
+def test_answers_that_a_unit_does_not_take_wait_in_little_memory_and_none_for_who_is_not_there(
+    call: Call, units: list[Path], authority: Authority, running: Broker
+) -> None:
+    hub, away, never = call(authority.folder / "hubs" / HUB), call(units[0]), units[1]
+    assert is_let_in(hub)
+    assert away.call(session_seconds=SESSION_SECONDS) == 0
+    assert away.subscribe(topic(units[0], Leaf.RECEIPT)) == 1
+    away.close()
+    assert away.gone.wait(SECONDS)
+    grown = []
+    for unit in (units[0], never):
+        before = resident_mb(running)
+        for _ in range(ANSWERS):
+            hub.client.publish(topic(unit, Leaf.RECEIPT), bytes(ANSWER_BYTES), qos=1)
+        for _ in range(ANSWERS):
+            assert hub.said.get(timeout=SECONDS) in (0, 0x10)
+        grown.append(resident_mb(running) - before)
+    assert grown[0] < ANSWERS * 2 * ANSWER_BYTES / 1e6
+    assert grown[1] < 1
+
+
+def resident_mb(running: Broker) -> float:
+    """What Mosquitto has in memory."""
+    pages = int(Path(f"/proc/{running.pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+
 def test_a_will_is_no_way_to_others_topics(call: Call, units: list[Path], authority: Authority) -> None:
     hub, unit = call(authority.folder / "hubs" / HUB), call(units[0])
     assert is_let_in(hub)
@@ -216,23 +287,57 @@ def test_a_hubs_session_lasts_as_long_as_it_asks() -> None:
     assert broker.SESSION_DAYS_MAX * 24 * 3600 == SESSION_SECONDS
 
 
-def test_who_is_revoked_can_do_nothing_more_once_the_broker_was_told(
+def test_who_is_revoked_is_out_once_the_broker_was_told_and_others_notice_nothing(
     call: Call, units: list[Path], authority: Authority, running: Broker
 ) -> None:
-    """Telling it (SIGHUP) cuts nobody off: the session that was open stays, and is deaf and dumb."""
     gone, stays, hub = call(units[0]), call(units[1]), call(authority.folder / "hubs" / HUB)
     for caller in (gone, stays, hub):
         assert is_let_in(caller)
-    gone.subscribe(topic(units[0], Leaf.RECEIPT))
+    stays.subscribe(topic(units[1], Leaf.RECEIPT))
     authority.revoke(units[0].name)
     running.reload()
-    assert refused(gone.publish(topic(units[0], Leaf.BEAT)))
-    hub.publish(topic(units[0], Leaf.RECEIPT))
-    assert refused(gone.publish(topic(units[0], Leaf.BEAT)))  # answered after whatever was on its way
-    assert gone.came.empty()
+    assert gone.gone.wait(SECONDS)
     assert not is_let_in(call(units[0]))
     assert stays.publish(topic(units[1], Leaf.BEAT)) in (0, 0x10)
+    hub.publish(topic(units[1], Leaf.RECEIPT))
+    assert stays.came.get(timeout=SECONDS) == topic(units[1], Leaf.RECEIPT)
     assert not stays.gone.is_set()
+    assert not hub.gone.is_set()
+
+
+def test_a_hub_that_is_revoked_is_out_too(call: Call, units: list[Path], authority: Authority, running: Broker) -> None:
+    """Of another hub's broker, to which its files were carried."""
+    other = authority.add_hub("hub-b", ["localhost"])
+    running.reload()
+    gone, stays = call(other), call(units[0])
+    assert is_let_in(gone)
+    assert is_let_in(stays)
+    authority.revoke("hub-b")
+    running.reload()
+    assert gone.gone.wait(SECONDS)
+    assert not is_let_in(call(other))
+    assert not stays.gone.is_set()
+
+
+def test_who_was_knocking_as_it_was_revoked_can_do_nothing(
+    call: Call, units: list[Path], authority: Authority, running: Broker
+) -> None:
+    """Mosquitto took the connection before it was told, and no hands were shaken on it yet."""
+    context = ssl.create_default_context(cafile=str(authority.folder / "ca.pem"))
+    context.load_cert_chain(units[0] / "tls.pem", units[0] / "tls.key")
+    with socket.create_connection(("127.0.0.1", running.port), SECONDS) as early:
+        assert is_let_in(call(units[1]))  # so that one was taken before
+        authority.revoke(units[0].name)
+        running.reload()
+        try:
+            with context.wrap_socket(early, server_hostname=HUB) as secured:
+                secured.sendall(CONNECT + publish(topic(units[0], Leaf.BEAT)))
+                while (kind := secured.recv(1)) and kind != PUBACK:
+                    secured.recv(secured.recv(1)[0])
+                answer = secured.recv(secured.recv(1)[0]) if kind else b""
+        except OSError:
+            return
+    assert answer[2:3] in (b"", NOT_AUTHORISED)
 
 
 def test_who_is_revoked_is_not_let_in_again(

@@ -1,6 +1,13 @@
 """The hunt: nights in which everything goes wrong and nothing is lost, and breakages that it must see."""
 
 import contextlib
+import multiprocessing
+import os
+import select
+import signal
+import subprocess
+import sys
+import threading
 from collections.abc import Iterator
 from itertools import count as from_one
 from pathlib import Path
@@ -11,10 +18,12 @@ import pytest
 import device.room
 import sim.hunt
 from device.keeper import Keeper, Placed
+from device.power import Power
 from device.store import Store
 from hub.ledger import Ledger
 from sim.__main__ import main
-from sim.hunt import hunt, hunt_many, report
+from sim.clock import SteppedClock
+from sim.hunt import StuckError, bounded, ends_within, hunt, hunt_many, report
 
 # Who is killed closes no files.
 pytestmark = pytest.mark.filterwarnings(
@@ -97,6 +106,21 @@ def break_the_lamp(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Store, "waiting_count", lambda *_: 0)
 
 
+def break_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A unit that forgets at a restart that it trains: what an exercise holds would count."""
+    monkeypatch.setattr(Power, "remember", lambda *_, **__: None)
+
+
+def break_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A unit that says of the rest of an acta that it is a part, and keeps it as another acta without a code."""
+    keep = Keeper.keep
+
+    def keep_apart(self: Keeper, payloads: Any, quality: Any, doubt: str, frames: Any, *_: object) -> Placed:
+        return keep(self, payloads, quality, doubt, frames)
+
+    monkeypatch.setattr(Keeper, "keep", keep_apart)
+
+
 @pytest.mark.parametrize(
     ("spoil", "promise"),
     [
@@ -105,13 +129,67 @@ def break_the_lamp(monkeypatch: pytest.MonkeyPatch) -> None:
         (break_purging, "only what enough hubs have receipted whole is purged"),
         (break_settling, "all is receipted in the end"),
         (break_the_lamp, "the link lamp is off only when all is receipted"),
+        (break_training, "what is kept in training says so"),
+        (break_the_rest, "a picture that is announced as kept is on the card"),
     ],
-    ids=["keeping", "commits", "purging", "settling", "lamp"],
+    ids=["keeping", "commits", "purging", "settling", "lamp", "training", "rest"],
 )
 def test_the_hunt_sees(monkeypatch: pytest.MonkeyPatch, spoil: Any, promise: str) -> None:
     spoil(monkeypatch)
     broken = next(filter(None, (hunt(seed, HOURS).broken for seed in range(SEEDS_MAX))), "")
     assert promise in broken
+
+
+def test_a_night_that_stands_still_fails_and_says_where_and_how_to_see_it_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    after = SteppedClock.after
+    monkeypatch.setattr(SteppedClock, "after", lambda clock, _ms, action: after(clock, 0, action))
+    monkeypatch.setattr(sim.hunt, "STUCK_SECONDS", 3)
+    night = bounded(11, HOURS, None)
+    assert night.broken.startswith("it comes to an end: after 3 s it stands at ")
+    assert ".py:" in night.broken
+    assert "replay: testigo-sim hunt --seed 11 --hours 0.3" in report(night)
+
+
+def test_an_alarm_that_was_set_before_goes_on() -> None:
+    before = signal.getitimer(signal.ITIMER_REAL)
+    with pytest.raises(StuckError, match=r"test_hunt\.py"), ends_within(0.2):
+        threading.Event().wait()
+    left = signal.getitimer(signal.ITIMER_REAL)
+    assert before[0] - 60 < left[0] <= before[0]
+
+
+def test_nights_whose_process_is_lost_have_failed_and_the_others_go_on() -> None:
+    nights, before = hunt_many(range(3), 0.01, 1, None), multiprocessing.active_children()
+    assert not next(nights).broken
+    for worker in multiprocessing.active_children():
+        if worker not in before:
+            worker.kill()
+    second, third = nights
+    assert [second.seed, third.seed] == [1, 2]
+    assert "its process" in second.broken
+    assert "replay: testigo-sim hunt --seed 1 --hours 0.01" in report(second)
+    assert not third.broken
+
+
+def test_no_process_of_a_hunt_outlives_it_however_it_ends() -> None:
+    program = """
+import multiprocessing, os, signal
+from sim.hunt import hunt_many
+if __name__ == "__main__":
+    nights = hunt_many(range(1000), 0.01, 1, None)
+    next(nights)
+    print(multiprocessing.active_children()[0].pid, flush=True)
+    signal.pause()
+"""
+    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True) as hunting:
+        assert hunting.stdout is not None
+        worker = os.pidfd_open(int(hunting.stdout.readline()))
+        hunting.kill()
+    ended, _, _ = select.select([worker], [], [], 60)
+    os.close(worker)
+    assert ended
 
 
 @pytest.mark.hunt

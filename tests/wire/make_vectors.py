@@ -11,17 +11,28 @@ from cryptography.hazmat.primitives import serialization
 
 from tests.wire.samples import (
     BEAT,
+    BELONGING,
     BR_PARTS,
+    CARD,
+    CARDS,
     CHAIN,
     DEPLOYMENT,
+    ENROLLED,
     HUB,
+    MOVE,
     OPENERS,
     OTHER_HUB,
+    PACKAGE,
+    PACKAGES,
     PICTURE,
+    PROFILE,
     READINESS,
     RECORD,
     REFUSED,
+    REQUEST,
+    ROSTER,
     STRANGER,
+    TOKEN,
     UNIT,
     VE_PAYLOAD,
     VECTORS,
@@ -39,7 +50,7 @@ from tests.wire.samples import (
     signing_key,
     with_line,
 )
-from wire import note, profiles
+from wire import enrolment, note, package, profiles
 from wire.acta import Acta
 from wire.envelope import Sealed, context, join
 from wire.errors import TheirFault
@@ -88,11 +99,11 @@ def vectors(sealed_record: bytes, sealed_picture: bytes) -> dict[str, bytes]:
     envelope_hash = sha256(envelope[: envelope.index(b"\n\n") + 1])
     receipt = note.write(receipt_of(envelope_hash, Sealed.of(sealed_picture)), HUB)
     return {
-        "keys/verifiers.txt": _lines(*(signer.verifier for signer in (UNIT, HUB, OTHER_HUB))),
+        "keys/verifiers.txt": _lines(*(signer.verifier for signer in (UNIT, HUB, OTHER_HUB, PACKAGES, CARDS))),
         "keys/recipients.txt": _lines(*RECIPIENTS),
         **{
             f"keys/test-only-{name}-sign.pem": signing_key(name).private_bytes(*_PEM)
-            for name in ("unit-7", "hub-a", "hub-b")
+            for name in ("unit-7", "hub-a", "hub-b", "packages", "cards", "token")
         },
         **{f"keys/test-only-{name}-seal.pem": sealing_key(name).private_bytes(*_PEM) for name in ("hub-a", "hub-b")},
         "record.note": note.write(RECORD, UNIT),
@@ -107,6 +118,13 @@ def vectors(sealed_record: bytes, sealed_picture: bytes) -> dict[str, bytes]:
         "bundle.note": note.write(bundle_of(join(envelope, sealed_record), sealed_picture), UNIT),
         "beat.note": note.write(BEAT, UNIT),
         "readiness.note": note.write(READINESS, UNIT),
+        "card.note": note.write(CARD, CARDS),
+        "move.note": note.write(MOVE, HUB),
+        "enrolment.request": enrolment.write(REQUEST, TOKEN, UNIT),
+        "enrolled.note": note.write(ENROLLED, PACKAGES),
+        "belonging.note": note.write(BELONGING, PACKAGES),
+        "package.note": note.write(PACKAGE, PACKAGES),
+        "deployment.testigo": package.write(PACKAGE, PROFILE, ROSTER.text, PACKAGES),
         **{f"refused/{why}/{name}.note": content for why, name, content in refused()},
         "payloads/ve-2024-presidential.json": _reading("ve-2024-presidential", VE_PAYLOAD),
         "payloads/br-bu-1.5.json": _reading("br-bu-1.5", *BR_PARTS),

@@ -11,12 +11,42 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from hypothesis import strategies as st
 
+from wire import belonging, profiles
 from wire.beat import SCANS_MAX, TROUBLES_MAX, Beat
+from wire.belonging import Belonging
 from wire.bundle import PICTURES_MAX, RECORDS_MAX, Bundle
+from wire.control import (
+    UNITS_MAX,
+    Box,
+    Centre,
+    Control,
+    Hub,
+    Incident,
+    Network,
+    Quiet,
+    Run,
+    State,
+    Training,
+    Turnout,
+)
+from wire.enrolment import Enrolled, Request
 from wire.envelope import PICTURE_BYTES_MAX, Envelope, Sealed
 from wire.errors import BadSignatureError, MalformedError, NotForUsError, TheirFault, UnknownSignerError
 from wire.fields import INTEGER_MAX, NOTHING
+from wire.move import PLACES_MAX, Move, Place
 from wire.note import KeySigner, Statement
+from wire.package import (
+    BROKERS_MAX,
+    CARDS_MAX,
+    FLEET_MAX,
+    HUBS_MAX,
+    SIGNER,
+    Address,
+    Attached,
+    Loudness,
+    Package,
+    Roster,
+)
 from wire.readiness import CHECKS_MAX, Check, Readiness
 from wire.receipt import CHUNKS_MAX, HEARD_MAX, Extra, Heard, Holding, Missing, Receipt, Refused
 from wire.record import Mode, Picture, Quality, Record
@@ -47,16 +77,36 @@ def sealing_key(what: str) -> X25519PrivateKey:
 UNIT = KeySigner("unit-7", signing_key("unit-7"))
 HUB = KeySigner("hub-a", signing_key("hub-a"))
 OTHER_HUB = KeySigner("hub-b", signing_key("hub-b"))
+PACKAGES = KeySigner("packages", signing_key("packages"))
+CARDS = KeySigner("cards", signing_key("cards"))
+TOKEN = KeySigner("unit-7", signing_key("token"))
+"""The one-time key on the card of unit-7."""
+
 STRANGER = KeySigner("hub-a", signing_key("stranger"))
 """Another key under the hub's name."""
 
-TRUSTED = {each.verifier.name: each.verifier for each in (UNIT, HUB, OTHER_HUB)}
+TRUSTED = {each.verifier.name: each.verifier for each in (UNIT, HUB, OTHER_HUB, PACKAGES, CARDS)}
 OPENERS = tuple(Opener(name, sealing_key(name)) for name in ("hub-a", "hub-b", *(f"escrow-{n}" for n in range(14))))
 """Sixteen of them, as many as a seal may have."""
 
 CHAIN = "c0ffee00c0ffee00c0ffee00c0ffee00"
 DEPLOYMENT = "a-rehearsal"
-KINDS: tuple[type[Statement], ...] = (Record, Envelope, Receipt, Refused, Holding, Bundle, Beat, Readiness)
+KINDS: tuple[type[Statement], ...] = (
+    Record,
+    Envelope,
+    Receipt,
+    Refused,
+    Holding,
+    Bundle,
+    Beat,
+    Readiness,
+    Package,
+    Control,
+    Move,
+    Request,
+    Enrolled,
+    Belonging,
+)
 
 
 def sample(name: str) -> bytes:
@@ -248,11 +298,78 @@ readinesses = st.builds(
     deployment=names,
     unit=st.just("unit-7"),
 )
-statements = records | envelopes | receipts | refusals | holdings | bundles | beats | readinesses
+attacheds = st.builds(Attached, sha256=hashes, size=st.integers(0, 65536))
+addresses = st.builds(
+    Address, host=st.sampled_from(["hub-a.example", "2001:db8::1"]), hub=names, port=st.integers(1, 65535)
+)
+keys = st.text(max_size=400)
+packages = st.builds(
+    Package,
+    at=naturals,
+    brokers=st.lists(
+        st.builds(
+            Address, host=st.sampled_from(["hub-a.example", "2001:db8::1"]), hub=names, port=st.integers(1, 65535)
+        ),
+        min_size=1,
+        max_size=BROKERS_MAX,
+    ).map(tuple),
+    cards=st.lists(keys, max_size=CARDS_MAX).map(tuple),
+    day=naturals,
+    deployment=names,
+    fleet=st.integers(1, FLEET_MAX),
+    hubs=st.lists(keys, min_size=1, max_size=HUBS_MAX).map(tuple),
+    mode=st.sampled_from(Mode),
+    number=positives,
+    profile=attacheds,
+    receipts=st.integers(1, HUBS_MAX),
+    recipients=st.lists(keys, min_size=2, max_size=16).map(tuple),
+    roster=attacheds,
+    sound=st.sampled_from(Loudness),
+)
+codes = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9.:-]{0,31}", fullmatch=True)
+orders = st.one_of(
+    st.builds(Centre, code=codes),
+    st.builds(Run, code=codes),
+    st.builds(Box, code=codes),
+    st.builds(Incident, what=words),
+    st.builds(Turnout, round=st.integers(1, 99)),
+    st.builds(
+        Network,
+        name=st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1, max_size=32),
+        passphrase=st.from_regex(r"([ -~]{8,63})?", fullmatch=True),
+    ),
+    st.builds(Hub, hub=names),
+    st.builds(Quiet, state=st.sampled_from(State)),
+    st.just(Training()),
+)
+controls = st.builds(
+    Control,
+    begin=naturals,
+    deployment=names,
+    end=naturals,
+    number=positives,
+    order=orders,
+    signer=st.just("cards"),
+    units=st.lists(names, max_size=UNITS_MAX).map(tuple),
+)
+moves = st.builds(
+    Move,
+    brokers=st.lists(
+        st.builds(Place, host=st.sampled_from(["hub-a.example", "2001:db8::1"]), port=st.integers(1, 65535)),
+        min_size=1,
+        max_size=PLACES_MAX,
+    ).map(tuple),
+    deployment=names,
+    hub=st.just("hub-a"),
+    number=positives,
+)
+statements = (
+    records | envelopes | receipts | refusals | holdings | bundles | beats | readinesses | packages | controls | moves
+)
 
 
 def signer_of(statement: Statement) -> KeySigner:
-    return UNIT if statement.author == "unit-7" else HUB
+    return {UNIT.verifier.name: UNIT, SIGNER: PACKAGES, "cards": CARDS}.get(statement.author, HUB)
 
 
 PICTURE = b"P2 2 2 1\n1 0\n0 1\n"
@@ -345,6 +462,57 @@ READINESS = Readiness(
     date="2024-07-27",
     deployment=DEPLOYMENT,
     unit="unit-7",
+)
+
+
+CARD = Control(
+    begin=1_722_139_200,
+    deployment=DEPLOYMENT,
+    end=1_722_225_600,
+    number=1_722_100_000,
+    order=Centre("110000001"),
+    signer="cards",
+    units=("unit-7",),
+)
+
+MOVE = Move(
+    brokers=(Place("198.51.100.20", 8883), Place("2001:db8::20", 8883)),
+    deployment=DEPLOYMENT,
+    hub="hub-a",
+    number=1_722_190_000,
+)
+
+REQUEST = Request(
+    csr="-----BEGIN CERTIFICATE REQUEST-----\nshortened\n-----END CERTIFICATE REQUEST-----\n",
+    deployment=DEPLOYMENT,
+    key=str(UNIT.verifier),
+    unit="unit-7",
+)
+ENROLLED = Enrolled(
+    certificate="-----BEGIN CERTIFICATE-----\nshortened\n-----END CERTIFICATE-----\n",
+    deployment=DEPLOYMENT,
+    key=str(UNIT.verifier),
+    unit="unit-7",
+)
+BELONGING = Belonging(deployment=DEPLOYMENT, files={name: sha256(name.encode()) for name in belonging.FILES}, number=12)
+
+PROFILE = profiles.source("ve-2024-presidential")
+ROSTER = Roster.of(["110000001.01", "110000001.02"])
+PACKAGE = Package(
+    at=1_721_900_000,
+    brokers=(Address("hub-a.example", "hub-a", 8883), Address("192.0.2.7", "hub-b", 8883)),
+    cards=(str(CARDS.verifier),),
+    day=1_722_139_200,
+    deployment=DEPLOYMENT,
+    fleet=2000,
+    hubs=(str(HUB.verifier), str(OTHER_HUB.verifier)),
+    mode=Mode.TRAINING,
+    number=7,
+    profile=Attached.of(PROFILE),
+    receipts=2,
+    recipients=tuple(str(opener.recipient) for opener in OPENERS[:2]),
+    roster=Attached.of(ROSTER.text),
+    sound=Loudness.QUIET,
 )
 
 

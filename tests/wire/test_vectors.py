@@ -16,6 +16,8 @@ from tests.wire.samples import (
     PICTURE,
     RECORD,
     REFUSED,
+    REQUEST,
+    TOKEN,
     TRUSTED,
     UNIT,
     VECTORS,
@@ -23,12 +25,17 @@ from tests.wire.samples import (
     sample,
     sha256,
 )
-from wire import note
+from wire import enrolment, note
 from wire.beat import Beat
+from wire.belonging import Belonging
 from wire.bundle import Bundle
+from wire.control import Control
+from wire.enrolment import Enrolled
 from wire.envelope import Envelope, Sealed, context, split
-from wire.errors import NotForUsError
+from wire.errors import NotForUsError, TheirFault, UnknownSignerError
+from wire.move import Move
 from wire.note import Statement, Verifier
+from wire.package import Package
 from wire.readiness import Readiness
 from wire.receipt import Holding, Receipt, Refused
 from wire.record import Record
@@ -123,6 +130,11 @@ def test_each_note_in_a_folder_of_refused_ones_is_refused_with_its_code(file: Pa
         ("bundle", Bundle),
         ("beat", Beat),
         ("readiness", Readiness),
+        ("package", Package),
+        ("card", Control),
+        ("move", Move),
+        ("enrolled", Enrolled),
+        ("belonging", Belonging),
     ],
 )
 def test_each_note_is_one_line_of_json_between_its_kind_and_its_signature(name: str, kind: type[Statement]) -> None:
@@ -133,6 +145,18 @@ def test_each_note_is_one_line_of_json_between_its_kind_and_its_signature(name: 
     fields = json.loads(line)
     assert json.dumps(fields, ensure_ascii=False, separators=(",", ":"), sort_keys=True) == line
     assert list(fields) == sorted(kind.__struct_fields__)
+
+
+def test_the_request_of_the_vectors_is_signed_by_the_cards_key_and_the_units() -> None:
+    content = sample("enrolment.request")
+    assert enrolment.read(content, {"unit-7": TOKEN.verifier}) == REQUEST
+    for cards in ({"unit-7": UNIT.verifier}, {}):
+        with pytest.raises(UnknownSignerError):
+            enrolment.read(content, cards)
+    lines = content.splitlines(keepends=True)
+    for changed in (lines[:-1], [*lines, lines[-1]], [*lines[:-2], lines[-1], lines[-2]], [*lines[:-1], lines[-2]]):
+        with pytest.raises(TheirFault):
+            enrolment.read(b"".join(changed), {"unit-7": TOKEN.verifier})
 
 
 def test_the_unit_of_the_vectors_signs_as_it_did() -> None:

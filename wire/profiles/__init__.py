@@ -32,6 +32,15 @@ def named(profile_id: str) -> Positional | Keyed:
     Raises:
         OurFault: there is none of that id.
     """
+    return parse(source(profile_id).decode("utf-8"))
+
+
+def source(profile_id: str) -> bytes:
+    """The TOML text of one of the profiles that come with testigo, as a deployment package carries it.
+
+    Raises:
+        OurFault: there is none of that id.
+    """
     if profile_id not in IDS:
         raise OurFault(f"there is no profile {profile_id!r}: use one of {', '.join(IDS)}")
-    return parse(files(__name__).joinpath(f"{profile_id}{_SUFFIX}").read_text("utf-8"))
+    return files(__name__).joinpath(f"{profile_id}{_SUFFIX}").read_bytes()
