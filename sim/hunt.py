@@ -73,6 +73,9 @@ STUCK_SECONDS = 1800
 """After this a night that has not ended stands still somewhere, and has failed. It takes ten seconds of an idle core,
 and less than a minute at load 10 of two."""
 
+RING_AGAIN_SECONDS = 10.0
+"""An exception that is raised where none gets through, in a destructor or a callback, is lost: so it comes again."""
+
 STUCK_MORE_SECONDS = 60
 """After so much more its program is ended: it stands still where no exception gets through."""
 
@@ -776,7 +779,7 @@ def ends_within(seconds: float) -> Iterator[None]:
         raise StuckError(f"after {seconds:g} s it stands at {stack}")
 
     rang = signal.signal(signal.SIGALRM, ring)
-    left = signal.setitimer(signal.ITIMER_REAL, seconds)
+    left = signal.setitimer(signal.ITIMER_REAL, seconds, RING_AGAIN_SECONDS)
     try:
         yield
     finally:

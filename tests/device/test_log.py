@@ -3,28 +3,44 @@
 import ast
 import re
 from enum import Enum
+from pathlib import Path
 
 import pytest
 
 import device.log
+import device.update
 import hub.log
 from tests.house.pages import log
 from tests.house.tree import modules, parsed
 from wire.log import Level, facts, line
 
 
-@pytest.mark.parametrize("events", [device.log.Event, hub.log.Event], ids=["unit", "hub"])
+@pytest.mark.parametrize(
+    "events", [device.log.Event, device.update.Event, hub.log.Event], ids=["unit", "update", "hub"]
+)
 def test_every_event_is_documented_with_its_level_and_meaning(events: type[Enum]) -> None:
     for event in events:
         name = event.name.lower().replace("_", "-")
         assert f"| `{name}` | {event.value.level.value} | {event.value.meaning} |" in log()
 
 
-@pytest.mark.parametrize(("folder", "events"), [("device", device.log.Event), ("hub", hub.log.Event)])
-def test_every_event_is_told_somewhere(folder: str, events: type[Enum]) -> None:
+UPDATE = [module for module in modules("device") if module.name == "update.py"]
+"""A program of its own, with events of its own."""
+
+
+@pytest.mark.parametrize(
+    ("told_in", "events"),
+    [
+        ([module for module in modules("device") if module not in UPDATE], device.log.Event),
+        (UPDATE, device.update.Event),
+        (modules("hub"), hub.log.Event),
+    ],
+    ids=["unit", "update", "hub"],
+)
+def test_every_event_is_told_somewhere(told_in: list[Path], events: type[Enum]) -> None:
     told = {
         node.attr
-        for module in modules(folder)
+        for module in told_in
         for node in ast.walk(parsed(module))
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "Event"
     }

@@ -56,7 +56,7 @@ def test_partitions_that_heal(network: Network, world: MakeWorld, sheets: Path) 
         network.set(there, *ends(here, name), back)
     for name in here.units:
         wait_until(lambda name=name: here.kept(name) == SHEETS, "the volunteer notices nothing")  # type: ignore[misc]
-        assert here.receipted(name) < SHEETS
+    assert any(here.receipted(name) < SHEETS for name in here.units), "nobody was cut off"
     network.calm()
     assert_settles(here, sheets)
 

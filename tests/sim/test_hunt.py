@@ -152,6 +152,20 @@ def test_a_night_that_stands_still_fails_and_says_where_and_how_to_see_it_again(
     assert "replay: testigo-sim hunt --seed 11 --hours 0.3" in report(night)
 
 
+class _Stubborn:
+    def __del__(self) -> None:
+        threading.Event().wait(0.5)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_what_stands_still_ends_though_the_first_alarm_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sim.hunt, "RING_AGAIN_SECONDS", 0.5)
+    with pytest.raises(StuckError), ends_within(0.2):
+        _Stubborn()  # Python drops what is raised in there
+        threading.Event().wait(20)
+        raise AssertionError("it stood still")
+
+
 def test_an_alarm_that_was_set_before_goes_on() -> None:
     before = signal.getitimer(signal.ITIMER_REAL)
     with pytest.raises(StuckError, match=r"test_hunt\.py"), ends_within(0.2):
