@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from device.folder import Folder
-from device.store import sync_folder, write_durably
+from device.store import replace_durably
 from wire.errors import OurFault, TheirFault
 from wire.note import Verifier
 from wire.package import FILE, PACKAGE_BYTES_MAX, Deployment, read
@@ -118,7 +118,7 @@ class Packages:
         """Takes the package on a stick, if there is one.
 
         Raises:
-            OSError: the stick fails.
+            OSError: the stick fails; of a package that alone cannot be read it is said what became of it.
         """
         with Folder.at(stick) as folder:
             size = folder.size(FILE)
@@ -126,7 +126,10 @@ class Packages:
                 return Brought()
             if size > PACKAGE_BYTES_MAX:
                 return Brought(refused=f"the stick: {FILE} has {size} bytes, at most {PACKAGE_BYTES_MAX} are allowed")
-            content = folder.read(FILE, size)
+            try:
+                content = folder.read(FILE, size)
+            except OSError as error:
+                return Brought(refused=f"the stick: {FILE}: {error.strerror}: copy it there again")
         try:
             return Brought(self.take(content))
         except TheirFault as error:
@@ -143,11 +146,11 @@ class Packages:
         """
         note = self._judged(content, self._taken()).note
         if _there(self._card / FILE) != content:
-            _replace(self._card / FILE, content)
+            replace_durably(self._card / FILE, content)
         # Only now: were it remembered first, a power cut would leave a card that refuses what it has.
         now = Taken(note.statement.deployment, note.statement.number, note.hash)
         if now != self._remembered():
-            _replace(self._card / TAKEN, f"{now}\n".encode("ascii"))
+            replace_durably(self._card / TAKEN, f"{now}\n".encode("ascii"))
         return now.number
 
     def _remembered(self) -> Taken | None:
@@ -206,11 +209,3 @@ def _there(file: Path) -> bytes:
 
 def _words(error: Exception) -> str:
     return error.strerror or str(error) if isinstance(error, OSError) else str(error)
-
-
-def _replace(file: Path, content: bytes) -> None:
-    """Writes a file whole or not at all, in the place of the one that is there."""
-    new = file.with_name(f"{file.name}.new")
-    write_durably(new, content)
-    new.replace(file)
-    sync_folder(file.parent)

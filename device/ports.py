@@ -345,7 +345,7 @@ class Clock(Protocol):
         ...
 
     def source(self) -> str:
-        """Where the believed date comes from: `unset`, `system`, `rtc` or `hub`."""
+        """Where the believed date comes from: `unset`, `stop` (the last one, perhaps long ago), `system` or `rtc`."""
         ...
 
 

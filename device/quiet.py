@@ -8,7 +8,7 @@ its *loud* only for as long as the unit goes by the package under which it was s
 import os
 
 from device.ports import Storage
-from device.store import sync_folder, write_durably
+from device.store import replace_durably, sync_folder
 from wire.package import Loudness
 
 
@@ -42,9 +42,7 @@ class Quiet:
         if is_on:
             self._file.touch()
         else:
-            new = self._loud.with_suffix(".new")
-            write_durably(new, f"{self._number}\n".encode("ascii"))
-            new.replace(self._loud)
+            replace_durably(self._loud, f"{self._number}\n".encode("ascii"))
             self._file.unlink(missing_ok=True)
         sync_folder(self._file.parent)
 

@@ -178,7 +178,7 @@ class Signal(Enum):
     READY = Pattern("ready: lay an acta down and press", Owner.PROMPT, ((Lamp.READY, STEADY),), (_L, _M, _H))
     IDLE = Pattern("ready again", Owner.PROMPT, ((Lamp.READY, STEADY),))
     TRAINING = Pattern(
-        "ready, in training: nothing that is scanned counts; to leave it, switch off and on",
+        "ready, in training: nothing that is scanned counts; switch off and on, and if it stays so tell the operators",
         Owner.PROMPT,
         ((Lamp.READY, Rhythm((2500, 500))), (Lamp.AGAIN, Rhythm((300, 2700)))),
         (_H, _M, _H, _M),

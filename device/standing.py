@@ -8,7 +8,7 @@ import msgspec
 from device.control import Taken, Trust, judge
 from device.log import Event
 from device.ports import Storage
-from device.store import CardError, sync_folder, write_durably
+from device.store import CardError, replace_durably
 from wire.control import Hub
 from wire.log import Log
 from wire.move import Move
@@ -66,11 +66,8 @@ class Standing:
                 after = _File(before.first, before.moves, numbers)
         if after == before:
             return False
-        new = self._path.with_suffix(".new")
         try:
-            write_durably(new, msgspec.json.encode(after))
-            new.replace(self._path)
-            sync_folder(self._path.parent)
+            replace_durably(self._path, msgspec.json.encode(after))
         except OSError as error:
             raise CardError(f"card: what was shown could not be remembered: {error}: show it again") from error
         self._file = after

@@ -150,7 +150,10 @@ class Sticks:
         """All that is done with a stick: yields what is to be done beside, and is sent what that returned."""
         own = partial(_own, stick.folder, self._settings.deployment, self._settings.unit)
         self._brought((yield partial(self._packages.bring, stick.folder)))
-        for notice in (yield partial(moves, stick.folder, self._settings.deployment, tuple(self._settings.hubs))):
+        notices, trouble = yield partial(moves, stick.folder, self._settings.deployment, tuple(self._settings.hubs))
+        if trouble:
+            self._log(Event.CONTROL_REFUSED, why=trouble)
+        for notice in notices:
             self._moved(notice)
         answers = yield partial(look, own, self._settings.unit, self._settings.hubs)
         self._settle(answers)
@@ -252,16 +255,22 @@ def _own(stick: Path, deployment: str, unit: str) -> Iterator[Folder]:
             yield own
 
 
-def moves(stick: Path, deployment: str, hubs: Sequence[str]) -> list[bytes]:
-    """What hubs have left there of where they are now."""
+def moves(stick: Path, deployment: str, hubs: Sequence[str]) -> tuple[list[bytes], str]:
+    """What hubs have left there of where they are now, and which of it cannot be read."""
+    notices, trouble = list[bytes](), ""
     with Folder.at(stick) as folder, contextlib.ExitStack() as stack:
         for name in (ROOT, deployment):
             inner = folder.inner(name)
             if inner is None:
-                return []
+                return [], ""
             folder = stack.enter_context(inner)
-        names = [f"{hub}{SUFFIX}" for hub in hubs]
-        return [folder.read(name, NOTE_BYTES_MAX) for name in names if (folder.size(name) or 0) in _NOTE_BYTES]
+        for name in [f"{hub}{SUFFIX}" for hub in hubs]:
+            if (folder.size(name) or 0) in _NOTE_BYTES:
+                try:
+                    notices.append(folder.read(name, NOTE_BYTES_MAX))
+                except OSError as error:
+                    trouble = f"the stick: {name}: {error.strerror}: copy it there again"
+    return notices, trouble
 
 
 def look(own: Own, unit: str, hubs: Mapping[str, Verifier]) -> list[Note[Receipt] | Refused]:

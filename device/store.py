@@ -878,6 +878,14 @@ def write_durably(path: Path, content: bytes) -> None:
     _sync(_write(path, content))
 
 
+def replace_durably(path: Path, content: bytes) -> None:
+    """Writes a file whole or not at all, in the place of the one that may be there, so that it outlives a power cut."""
+    new = path.with_name(f"{path.name}.new")
+    write_durably(new, content)
+    new.replace(path)
+    sync_folder(path.parent)
+
+
 def _write(path: Path, content: bytes) -> BinaryIO:
     """Hands a new file to the kernel, and no more than that."""
     file = path.open("wb")

@@ -13,7 +13,7 @@ from random import Random
 
 import msgspec
 
-from device import hold
+from device import hold, readiness
 from device.control import Declined, Taken, Trust, is_card, judge
 from device.corner import Corner
 from device.custody import Custody
@@ -139,6 +139,7 @@ class Unit:
         self._hold: hold.State = hold.Up()
         self.is_off = self.begins_anew = False
         self._hangs = self._has_newer = False
+        self._report = b""
         self._looks: deque[Ms] = deque()
         self._frames: dict[int, tuple[Ms, str, Future[Prepared]]] = {}
         self._number = 0
@@ -173,8 +174,8 @@ class Unit:
             signer,
             self._corner,
             self._packages,
-            self._custody.answered,
-            self._moved,
+            lambda answer: self._with_card(lambda: self._custody.answered(answer)),
+            lambda notice: self._with_card(lambda: self._moved(notice)),
             self._brought,
             log,
         )
@@ -275,6 +276,8 @@ class Unit:
                 self._hangs = True
             case LinkUp() | LinkDown() | Acknowledged() | Delivered():
                 self._with_card(lambda: self._custody.handle(event))
+                if isinstance(event, LinkUp):
+                    self._with_card(self._find_report)
             case StickIn() | StickWorked() | StickOut():
                 self._sticks.handle(event, self._now())
                 self._with_card(lambda: self._custody.show(self._sticks.signal))
@@ -334,9 +337,17 @@ class Unit:
             self._show(Signal.IDLE)
 
     def _beat(self, now: Ms) -> None:
-        """Says how the unit is, when it is time; where there is no link, it is time again later."""
+        """Says how the unit is, when it is time, and what its bench saw; without a link, it is time again later."""
         if self._custody.has_room and (beat := self._health.beat(now)):
             self._custody.say(Leaf.BEAT, note.write(beat, self._signer))
+        if self._custody.has_room and self._report:
+            self._custody.say(Leaf.READINESS, self._report)
+            self._report = b""
+
+    def _find_report(self) -> None:
+        """What the bench has left is said once a connection: it is tiny, and nobody answers it."""
+        report = readiness.found(self._body.storage.folder, self._settings.deployment, self._signer.verifier)
+        self._report = report[0] if report else b""
 
     # The button: pressed, held, let go.
 
@@ -468,6 +479,10 @@ class Unit:
         profile = self._settings.profile
         if not found:
             return Looked(self._now(), since, quality=quality, is_paper=is_paper)
+        actas = tuple(payload for payload in found if not is_card(payload))
+        if actas and actas != found:  # a card left on the tray must not make an acta one that is not counted
+            self._log(Event.CONTROL_REFUSED, why="it lies beside an acta: show it alone")
+            found = actas
         if len(found) == 1 and is_card(found[0]):
             card = self._judge_card(found[0].encode("latin-1"))
             if isinstance(card, Declined):
@@ -521,8 +536,8 @@ class Unit:
         return judge(payload, self._trust, self._standing.numbers, self._date())
 
     def _date(self) -> int | None:
-        """The date, as far as it is known: what the clock says; unset, that of the youngest receipt for the chain."""
-        if self._body.clock.source() != "unset":
+        """The date, as far as it is known: what the clock was told; else that of the youngest receipt for the chain."""
+        if self._body.clock.source() not in ("unset", "stop"):
             return self._body.clock.seconds()
         return max((each.at for each in self.store.heard(self.store.place().chain)), default=None)
 

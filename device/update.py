@@ -27,7 +27,7 @@ from tuf.api.exceptions import DownloadError, RepositoryError
 from tuf.api.metadata import Metadata, Root, TargetFile
 from tuf.ngclient import Updater, UpdaterConfig
 
-from device.mirror import Fetcher
+from device.mirror import Fetcher, from_folder
 from device.versions import PROVEN_SECONDS, Versions
 from wire import package, release
 from wire.errors import OurFault, TestigoError
@@ -239,7 +239,7 @@ class Updating:
                 if path.name not in found.wheels:
                     path.unlink()
             versions.install(found.number, versions.wheels, requirements)
-            versions.switch(found.number)
+            versions.switch(found.number, None if found.number == self._emergency() else release.frozen_from(self.day))
         except (DownloadError, RepositoryError, TestigoError, OSError) as error:
             self.log(Event.NOT_INSTALLED, release=found.number, why=_words(error))
         else:
@@ -318,10 +318,20 @@ def _packages(own: Path, taken: Path, verifier: Verifier, log: Log) -> Iterator[
     """
     yield package.read(own.read_bytes(), verifier).package
     try:
-        if taken.is_file():
-            yield package.read(taken.read_bytes(), verifier).package
-    except (OSError, TestigoError) as error:
+        if taken.exists():
+            yield package.read(_bounded(taken), verifier).package
+    except (OSError, DownloadError, TestigoError) as error:
         log(Event.PACKAGE_BAD, why=_words(error))
+
+
+def _bounded(path: Path) -> bytes:
+    """A file's bytes, and one too many where there are more than a package has."""
+    content = bytearray()
+    for piece in from_folder(path):
+        content += piece
+        if len(content) > package.PACKAGE_BYTES_MAX:
+            break
+    return bytes(content[: package.PACKAGE_BYTES_MAX + 1])
 
 
 def _words(error: Exception) -> str:

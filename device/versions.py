@@ -8,7 +8,8 @@
 
 The links are the truth: a version that neither names is a left-over, whole or not, and goes. So an installation may be
 cut short anywhere. A version on trial has its starts counted, by the proven one's own Python (before each start of the
-firmware, see `begin`): after `STARTS_MAX` of them without proof the unit returns.
+firmware, see `begin`): after `STARTS_MAX` of them that ended badly, without proof, the unit returns. Ended badly is
+what crashed, hung, or had its power cut; not what somebody switched off by its button, or what ended to begin anew.
 
 Only what every Python has is imported: at its first start a unit has no more.
 """
@@ -18,6 +19,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 import venv
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -26,11 +28,19 @@ from pathlib import Path
 from wire.errors import OurFault
 
 STARTS_MAX = 3
-"""A start may fail for another reason, a battery's say; after three, some two minutes have gone."""
+"""A start may end badly for another reason, a battery's say; after three, some two minutes have gone."""
+
+TRIES_MAX = 20
+"""Starts in all, the good ends among them: or a release that ends well as soon as it is ready would do so for ever.
+Nobody switches a unit on so often in two days without once leaving it on for four minutes."""
 
 PROVEN_SECONDS = 120
 """So long the firmware must have been ready, without a break: the first beat, connection and self-checks are behind it
 by then, and a volunteer who starts a unit to try it leaves it on for longer."""
+
+_BEGUN = "."
+_ENDED = "-"
+"""What is written behind each other in the file `starts` of a version on trial."""
 
 INSTALL_SECONDS_MAX = 1800
 """On a Pi Zero 2 W the wheels take some minutes; what takes longer hangs."""
@@ -75,10 +85,12 @@ class Versions:
     @property
     def starts(self) -> int:
         """How often the version on trial was started."""
-        try:
-            return self._starts().stat().st_size
-        except FileNotFoundError:
-            return 0
+        return self._told().count(_BEGUN)
+
+    @property
+    def bad_starts(self) -> int:
+        """How many of its starts did not end well, or not yet."""
+        return self.starts - self._told().count(_ENDED)
 
     def home(self, number: int) -> Path:
         """The folder of a version."""
@@ -97,8 +109,12 @@ class Versions:
         finally:
             os.close(handle)
 
-    def begin(self) -> int | None:
+    def begin(self, now: int) -> int | None:
         """Counts a start that is about to be made; returns to the proven version when there were too many.
+
+        Args:
+            now: the believed date, seconds since 1970 UTC: a version that was never started does not begin its trial
+                when nothing may change any more (see `switch`).
 
         Returns:
             The number of the version that was given up, if one was.
@@ -110,15 +126,27 @@ class Versions:
             if current == proven or current is None or proven is None:
                 return None
             with suppress(OSError):  # where nobody can count, a version that fails would be started for ever
-                if self.starts < STARTS_MAX:
-                    self._count_start()
+                if not self.starts and now >= self._until():
+                    self._point("current", proven)  # it has not failed: after the day it may come again
+                    return current
+                if self.bad_starts < STARTS_MAX and self.starts < TRIES_MAX:
+                    self._tell(_BEGUN)
                     return None
             # In this order: should the power go in between, the next start finds everything as this one did. On a full
             # card it cannot be said; then there is no room either to take the same release again.
             with suppress(OSError):
-                self._write("failed", f"{current}\n")
+                self._write(self.folder / "failed", f"{current}\n")
             self._point("current", proven)
             return current
+
+    def end(self) -> None:
+        """Says that the start before was ready and has ended well: it says nothing against its version."""
+        if not self.is_on_trial:
+            return
+        with self.alone():
+            # Or it was the version before that ended, and this one was never started; or it was proved meanwhile.
+            if self.current != self.proven and self.bad_starts:
+                self._tell(_ENDED)
 
     def prove(self) -> None:
         """The current version has proved itself: from now on it is the one to return to."""
@@ -159,8 +187,16 @@ class Versions:
             shutil.rmtree(home, ignore_errors=True)
             raise
 
-    def switch(self, number: int) -> None:
-        """From the next start of the firmware on, that version runs, on trial."""
+    def switch(self, number: int, until: int | None = None) -> None:
+        """From the next start of the firmware on, that version runs, on trial.
+
+        Args:
+            number: which.
+            until: when it may no longer be started for the first time, seconds since 1970 UTC; None for one that may
+                at any time.
+        """
+        if until is not None:
+            self._write(self.home(number) / "until", f"{until}\n")
         self._point("current", number)
 
     def first(self, number: int, wheels: Path, requirements: str) -> None:
@@ -198,15 +234,23 @@ class Versions:
         except subprocess.TimeoutExpired as error:
             raise OurFault(f"{home}: pip took more than {INSTALL_SECONDS_MAX} s: look at the card") from error
 
-    def _count_start(self) -> None:
-        with self._starts().open("ab") as file:
-            file.write(b".")
-            file.flush()
-            os.fsync(file.fileno())
-        sync_folder(self._starts().parent)
+    def _told(self) -> str:
+        try:
+            return self._starts().read_text("latin-1")
+        except FileNotFoundError:
+            return ""
+
+    def _tell(self, what: str) -> None:
+        self._write(self._starts(), self._told() + what)
 
     def _starts(self) -> Path:
         return self.home(self.current or 0) / "starts"
+
+    def _until(self) -> float:
+        try:
+            return int((self.home(self.current or 0) / "until").read_text("ascii"))
+        except (OSError, ValueError):
+            return float("inf")  # what nobody can read keeps nothing back: its starts are counted all the same
 
     def _linked(self, name: str) -> int | None:
         try:
@@ -226,14 +270,14 @@ class Versions:
         new.rename(self.folder / name)
         sync_folder(self.folder)
 
-    def _write(self, name: str, text: str) -> None:
-        new = self.folder / f".{name}.new"
-        with new.open("w", encoding="ascii") as file:
+    def _write(self, path: Path, text: str) -> None:
+        new = path.with_name(f".{path.name}.new")
+        with new.open("w", encoding="latin-1") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        new.rename(self.folder / name)
-        sync_folder(self.folder)
+        new.rename(path)
+        sync_folder(path.parent)
 
 
 def sync_folder(folder: Path) -> None:
@@ -265,13 +309,15 @@ def main(arguments: list[str] | None = None) -> int:
     """Runs `python -m device.versions`; returns its exit status."""
     match sys.argv[1:] if arguments is None else arguments:
         case ["begin", folder]:
-            given_up = Versions(Path(folder)).begin()
+            given_up = Versions(Path(folder)).begin(int(time.time()))
             if given_up is not None:
-                print(f"release {given_up} did not prove itself in {STARTS_MAX} starts: back to the one before")  # noqa: T201
+                print(f"release {given_up} did not prove itself in time: back to the one before")  # noqa: T201
+        case ["end", folder]:
+            Versions(Path(folder)).end()
         case ["first", folder, wheels, requirements, number]:
             Versions(Path(folder)).first(int(number), Path(wheels), Path(requirements).read_text("utf-8"))
         case _:
-            print("usage: python -m device.versions begin FOLDER", file=sys.stderr)  # noqa: T201
+            print("usage: python -m device.versions begin|end FOLDER", file=sys.stderr)  # noqa: T201
             print("       python -m device.versions first FOLDER WHEELS REQUIREMENTS NUMBER", file=sys.stderr)  # noqa: T201
             return 2
     return 0

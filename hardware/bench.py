@@ -421,6 +421,10 @@ PARTS: dict[str, Callable[[Bench], str]] = {
 }
 """Each part that can be looked at alone: what is good about it, in words."""
 
+UNATTENDED = ("card", "power", "battery", "look", "marks")
+"""What needs nobody at the unit, the camera last, which may hang. Not the clock: where a unit first starts there is
+often no network, and beats say how its clock is."""
+
 OF_CAMERA = ("look", "read", "focus", "tray", "marks")
 
 

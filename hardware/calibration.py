@@ -5,7 +5,6 @@ Two modules of the same kind over the same tray were sharp at lens positions 10 
 """
 
 import hashlib
-import os
 import statistics
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -18,7 +17,7 @@ import numpy as np
 from msgspec import Meta
 from numpy.typing import NDArray
 
-from device.store import sync_folder
+from device.store import replace_durably
 from wire.errors import OurFault
 
 if TYPE_CHECKING:
@@ -187,13 +186,7 @@ def read(file: Path) -> Calibration | None:
 
 def write(calibration: Calibration, file: Path) -> None:
     """Keeps it in a file, so that it outlives a power cut; until then there is the one before."""
-    new = file.with_suffix(".new")
-    with new.open("wb") as opened:
-        opened.write(calibration.text)
-        opened.flush()
-        os.fsync(opened.fileno())
-    new.replace(file)
-    sync_folder(file.parent)
+    replace_durably(file, calibration.text)
 
 
 def fitting(file: Path, camera: str, size: tuple[int, int]) -> tuple[Calibration | None, str]:

@@ -45,13 +45,15 @@ class SystemClock:
     def source(self) -> str:
         """Where the believed date comes from.
 
-        `unset` while it is one that cannot be; `rtc` when the kernel took it from a clock board that runs, and the
-        network has not corrected it since; else `system`: the network, the date of the last stop, or a person.
+        `unset` while it is one that cannot be; `system` when the network has corrected it since the power came on;
+        `rtc` when the kernel took it from a clock board that runs; else `stop`: the date of the last stop, which may be
+        weeks ago, or a person's.
         """
         if self.seconds() < EARLIEST_SECONDS:
             return "unset"
-        is_boards = value(self._board / "hctosys") == "1" and not self.is_lost and not self._corrected.exists()
-        return "rtc" if is_boards else "system"
+        if self._corrected.exists():
+            return "system"
+        return "rtc" if value(self._board / "hctosys") == "1" and not self.is_lost else "stop"
 
     @property
     def has_board(self) -> bool:

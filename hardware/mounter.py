@@ -1,7 +1,8 @@
-"""The mounter: a small program with root's rights, which mounts a USB stick for the unit, and unmounts it when asked.
+"""The mounter: a small program that has systemd mount a USB stick for the unit, and unmount it when the unit asks.
 
-The firmware has no such rights: it talks to networks and reads pictures. This program does neither, and trusts it with
-nothing but the wish that a stick may be pulled: an empty file of the stick's name in the folder `release`.
+The firmware may ask systemd for nothing: it talks to networks and reads pictures. This program does neither, and trusts
+it with nothing but the wish that a stick may be pulled: an empty file of the stick's name in the folder `.release`.
+The file is taken away once all that was written is on the stick.
 
 Of all that is put in, only file systems of sticks are mounted (FAT32 and exFAT), and so that nothing on them is run, no
 device on them opened and no link followed; what a stick says of owners and rights counts for nothing.
@@ -19,7 +20,7 @@ import signal
 import stat
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from hardware.kernel import Mount, each, mount_table, mounts, value
@@ -30,20 +31,22 @@ OWNED = "uid={uid},gid={gid},umask=0077"
 KINDS: Mapping[str, str] = {"vfat": OWNED, "exfat": OWNED}
 """The file systems, each with the options that make all on it the unit's."""
 
-RELEASE = "release"
+RELEASE = ".release"
+"""Hidden from whoever takes each folder here for a stick (testigo-enrol.service)."""
 
 LOOK_SECONDS = 1.0
 """How often to look for sticks: a listing of a few names."""
 
-MOUNT_SECONDS_MAX = 60
-"""A worn stick takes its time; one that takes longer is none."""
-
 UNMOUNT_SECONDS_MAX = 600
 """All that was written must get there, however slow the stick is."""
 
+MOUNT = ("systemd-mount", "--quiet", "--collect", "--fsck=no", f"--property=TimeoutSec={UNMOUNT_SECONDS_MAX}")
+UNMOUNT = ("systemd-umount", "--quiet")
+"""systemd mounts, where all see it, and bounds how long that takes; so this program needs no right to."""
+
 
 class Mounter:
-    """Mounts and unmounts.
+    """Has sticks mounted and unmounted.
 
     Args:
         folder: where sticks are mounted, each in a folder of its own, called as the kernel calls it (`sda1`).
@@ -51,6 +54,7 @@ class Mounter:
         say: tells a person.
         root: where the kernel's files are.
         kinds: see `KINDS`.
+        mount, unmount: the programs that do it; util-linux's take the same options.
     """
 
     def __init__(
@@ -61,6 +65,8 @@ class Mounter:
         say: Callable[[str], object],
         root: Path = Path("/"),
         kinds: Mapping[str, str] = KINDS,
+        mount: Sequence[str] = MOUNT,
+        unmount: Sequence[str] = UNMOUNT,
     ) -> None:
         self._folder = folder
         self._options = {
@@ -68,42 +74,39 @@ class Mounter:
         }
         self._say = say
         self._root = root
-        self._seen: dict[str, str] = {}
-        self._mounted: set[str] = set()
-        for mount in _mounted():  # by the mounter of before, if it was killed
-            if mount.place.parent == folder:
-                self._mounted.add(mount.place.name)
-                self._seen[mount.place.name] = turn_of(root, mount.place.name)
-        wishes = folder / RELEASE
-        wishes.mkdir(mode=0o700, exist_ok=True)
-        os.chown(wishes, uid, gid, follow_symlinks=False)
+        self._by = mount, unmount
+        self._wishes = folder / RELEASE
+        self._wishes.mkdir(mode=0o700, exist_ok=True)
+        os.chown(self._wishes, uid, gid, follow_symlinks=False)
+        self._seen = {name: turn_of(root, name) for name in self._mounted()}  # by the mounter of before
 
     def look(self) -> None:
         """Mounts what is new, unmounts what is gone or was asked for."""
         present = {name: turn_of(self._root, name) for name in self._sticks()}
-        for name in sorted(name for name in self._mounted if present.get(name, "gone") != self._seen.get(name)):
-            self._say(f"stick {name}: it was pulled before it was released")
-            self._unmount(name, "--lazy")
-        for name in sorted(self._mounted):
-            wish = self._folder / RELEASE / name
-            if os.path.lexists(wish) and self._unmount(name):
+        # systemd unmounts what was pulled too, but not while somebody has a file of it open: so here, until it can be.
+        for name in sorted(name for name in self._mounted() if present.get(name, "gone") != self._seen.get(name)):
+            self._unmount(name)
+        mounted = self._mounted()
+        for wish in each(self._wishes):
+            if wish.name not in mounted or self._unmount(wish.name):
                 with contextlib.suppress(OSError):  # whatever else the unit has put there is its own affair
                     wish.unlink()
+        for name in sorted(self._seen.keys() - present.keys()):
+            _remove(self._folder / name)
         for name in sorted(name for name, turn in present.items() if self._seen.get(name) != turn):
             self._mount(name)
         self._seen = present
 
-    def close(self) -> None:
-        """Unmounts all."""
-        for name in sorted(self._mounted):
-            self._unmount(name)
+    def _mounted(self) -> set[str]:
+        """What is mounted of sticks, by whomever: systemd may be late, or have unmounted by itself what was pulled."""
+        return {mount.place.name for mount in _all_mounts() if mount.place.parent == self._folder}
 
     def _sticks(self) -> Iterator[str]:
         """What is on USB and can have a file system: partitions, and whole disks that have none.
 
         A disk that the system itself has anything of mounted is no stick: there are units that start from USB.
         """
-        used = {mount.device for mount in _mounted() if mount.place.parent != self._folder}
+        used = {mount.device for mount in _all_mounts() if mount.place.parent != self._folder}
         for entry in each(self._root / "sys/class/block"):
             place = entry.resolve()
             disk = place.parent if (place / "partition").exists() else place
@@ -115,11 +118,8 @@ class Mounter:
     def _mount(self, name: str) -> None:
         place, device = self._folder / name, self._root / "dev" / name
         place.mkdir(mode=0o755, exist_ok=True)
-        with contextlib.suppress(OSError):
-            (self._folder / RELEASE / name).unlink()  # a wish of before is not for this one
         for kind, options in self._options.items():
-            if _done("mount", "-t", kind, "-o", options, str(device), str(place), seconds=MOUNT_SECONDS_MAX):
-                self._mounted.add(name)
+            if _done(*self._by[0], "-t", kind, "-o", options, str(device), str(place)):
                 self._say(f"stick {name}: mounted ({kind})")
                 return
         _remove(place)
@@ -127,17 +127,17 @@ class Mounter:
             f"stick {name}: it is none of {', '.join(self._options)}, or broken: format it anew, or put in another"
         )
 
-    def _unmount(self, name: str, *how: str) -> bool:
+    def _unmount(self, name: str) -> bool:
+        """Whether it is unmounted, with all that was written on it."""
         place = self._folder / name
-        if not _done("umount", *how, str(place), seconds=UNMOUNT_SECONDS_MAX):
+        if not _done(*self._by[1], str(place)):
             return False
-        self._mounted.remove(name)
         _remove(place)
         self._say(f"stick {name}: unmounted")
         return True
 
 
-def _mounted() -> list[Mount]:
+def _all_mounts() -> list[Mount]:
     with mount_table() as table:
         return list(mounts(table.read()))
 
@@ -156,12 +156,9 @@ def turn_of(root: Path, name: str) -> str:
     return value(place / "diskseq") or value(place.parent / "diskseq") or ""
 
 
-def _done(*command: str, seconds: float) -> bool:
-    """Whether a program did what it was told, in time."""
-    try:
-        return subprocess.run(command, capture_output=True, check=False, timeout=seconds).returncode == 0
-    except subprocess.TimeoutExpired:
-        return False
+def _done(*command: str) -> bool:
+    """Whether a program did what it was told."""
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -192,8 +189,7 @@ def main(arguments: list[str] | None = None) -> int:
     mounter.look()
     while signal.sigtimedwait(ends, LOOK_SECONDS) is None:
         mounter.look()
-    mounter.close()
-    return 0
+    return 0  # what is mounted still is unmounted by systemd, or by the next mounter
 
 
 if __name__ == "__main__":

@@ -22,6 +22,9 @@ FOLDER = Path("/run/testigo-sticks")
 LOOK_SECONDS = 1.0
 """How often to look whether a stick is still there; a new mount wakes the thread by itself."""
 
+RELEASE_LOOK_SECONDS = 0.1
+"""How often to look whether it may be pulled: somebody stands there with a hand on it."""
+
 
 def mounts_in(table: str, folder: Path) -> dict[str, Mount]:
     """What is mounted directly in a folder, by name."""
@@ -123,7 +126,9 @@ class PiStick:
         self._socket.works.put((self, work))
 
     def release(self) -> None:
-        """Asks the mounter to unmount it, and waits until it has.
+        """Asks the mounter to unmount it, and waits until it has: then all that was written is there.
+
+        It is gone from the table of mounts before that, so only the mounter's word counts.
 
         Raises:
             OSError: it was pulled, or is not unmounted in the time that the slowest stick needs.
@@ -132,10 +137,11 @@ class PiStick:
             return
         if not os.path.ismount(self.folder):
             raise _gone()
-        (self._wishes / self.name).touch()
+        wish = self._wishes / self.name
+        wish.touch()
         end = time.monotonic() + UNMOUNT_SECONDS_MAX
-        for table in mount_tables(LOOK_SECONDS):
-            if self.name not in mounts_in(table, self.folder.parent):
+        for _ in mount_tables(RELEASE_LOOK_SECONDS):
+            if not wish.exists():
                 break
             if not self.is_in:
                 raise _gone()

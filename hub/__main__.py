@@ -86,7 +86,8 @@ def _export(chosen: Settings, file: Path, *, force: bool) -> None:
 
 def _units(chosen: Settings) -> None:
     with Ledger.opened(chosen.database, about(chosen), write=False) as ledger:
-        print(health.text(ledger, register.read(chosen.register)), end="")
+        units = register.read(chosen.register)
+        print(health.text(ledger, units), health.readiness(ledger, units), sep="\n", end="")
 
 
 def _control(chosen: Settings, *, as_json: bool) -> None:
@@ -159,7 +160,9 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("file", type=Path, metavar="FILE.csv")
     export.add_argument("--force", action="store_true", help="overwrite the file")
     commands.add_parser("check", parents=[common], help="read all pictures; those that rotted are asked for again")
-    commands.add_parser("units", parents=[common], help="print how each unit is, by what it said of itself last")
+    commands.add_parser(
+        "units", parents=[common], help="print how each unit is, as it said last, and what its bench saw"
+    )
     said = commands.add_parser("control", parents=[common], help="print what control cards have told units, in order")
     said.add_argument("--json", action="store_true", help="for programs")
     moves = commands.add_parser("move", parents=[common], help="sign where this hub is from now on, and tell units")

@@ -1,9 +1,10 @@
 """The units' health: what each said of itself last, for people: which reads badly, stands still, or is low."""
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
-from hub.intake import beat_in
+from hub.intake import beat_in, report_in
 from hub.ledger import Ledger
 from wire.note import Verifier
 
@@ -23,7 +24,33 @@ def text(ledger: Ledger, trusted: Mapping[str, Verifier]) -> str:
         words = (unit, at, reads, f"{beat.waiting} of {beat.kept}", str(beat.room), beat.battery, beat.heat)
         rows.append((0 if beat.troubles else 2, (*words, " ".join(beat.troubles))))
     heads = ("unit", "heard (UTC)", "read", "waiting", "room", "battery", "heat", "troubles")
-    lines = [heads, *(words for _, words in sorted(rows))]
+    return _table([heads, *(words for _, words in sorted(rows))])
+
+
+def readiness(ledger: Ledger, trusted: Mapping[str, Verifier]) -> str:
+    """What each enrolled unit's bench has seen of it: those with a bad part first, then those that never said."""
+    told = {each.unit: each for each in ledger.readinesses()}
+    rows, bad = [], []
+    for unit in sorted(trusted):
+        each = told.get(unit)
+        report = report_in(each, trusted)
+        if each is None or report is None:
+            rows.append((1, (unit, "never said", "", "", "", "", "")))
+            continue
+        of = defaultdict[str, list[str]](list)
+        for check in report.checks:
+            of[check.outcome].append(check.part)
+        at = datetime.fromtimestamp(each.at, UTC).strftime("%m-%d %H:%M")
+        parts = " ".join(of["bad"]), " ".join(of["absent"]), " ".join(of["good"])
+        rows.append((0 if of["bad"] or not of["good"] else 2, (unit, at, report.date, report.firmware, *parts)))
+        bad += [(unit, check.part, check.words) for check in report.checks if check.outcome == "bad"]
+    heads = ("unit", "said (UTC)", "its date", "firmware", "bad", "absent", "good")
+    # What a unit says in words may be a thief's, and is for a terminal.
+    lines = ("".join(char if char.isprintable() else "?" for char in ": ".join(each)) + "\n" for each in bad)
+    return _table([heads, *(words for _, words in sorted(rows))]) + "".join(lines)
+
+
+def _table(lines: Sequence[Sequence[str]]) -> str:
     wide = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "".join(
         "  ".join(word.ljust(width) for word, width in zip(words, wide, strict=True)).rstrip() + "\n" for words in lines

@@ -27,7 +27,7 @@ import msgspec
 
 from hub.examine import Examined, Examiner, WrongTopicError, check_unit
 from hub.keys import Keys
-from hub.ledger import Beaten, Chain, Kept, Lacking, Ledger, Picture, Place
+from hub.ledger import Chain, Kept, Lacking, Ledger, Picture, Place, Told
 from hub.log import Event
 from hub.pictures import Pictures
 from hub.quota import MEGABYTE, STRAYS_MAX, NoRoomError, Quota, QuotaError
@@ -40,6 +40,7 @@ from wire.errors import MalformedError, TheirFault, UnknownSignerError
 from wire.fields import NOTHING
 from wire.log import Log
 from wire.note import Verifier
+from wire.readiness import Readiness
 from wire.receipt import CHUNKS_MAX, EXTRAS_MAX, MISSING_MAX, Extra, Holding, Missing, Receipt, Refused
 from wire.topics import FROM_UNITS, Leaf, Topic, parse
 
@@ -219,6 +220,7 @@ class _Batch:
         self._holdings: dict[tuple[str, str], int] = {}
         self._refusals: dict[tuple[str, str, str], str] = {}
         self._beats: dict[str, tuple[Beat, bytes]] = {}
+        self._reports: dict[str, tuple[Readiness, bytes]] = {}
         self._events: list[tuple[Event, dict[str, str | int]]] = []
         self._lasts(Event.CLOCK_BEHIND, self._now - clock > BEHIND_SECONDS_MAX)
         self._lasts(Event.DISK_LOW, self._is_low)
@@ -252,6 +254,8 @@ class _Batch:
             refusals = self._signed_refusals()
             for beat, publication in self._beats.values():
                 self._take_beat(beat, publication)
+            for report, publication in self._reports.values():
+                self._take_report(report, publication)
             self._ledger.passes(self._now)
         # Durable from here on.
         self._tell()
@@ -278,6 +282,13 @@ class _Batch:
                     if beat.deployment != topic.deployment:
                         raise WrongTopicError(f"a beat of the deployment {beat.deployment}: publish it in its own")
                     self._beats[beat.unit] = beat, publication  # one in a batch: a stolen key must not fill the log
+                case Leaf.READINESS:
+                    report = note.read(publication, Readiness, self._trusted).statement
+                    check_unit(report.unit, topic.unit)
+                    if report.deployment != topic.deployment:
+                        raise WrongTopicError(f"a report of the deployment {report.deployment}: publish it in its own")
+                    if report.unit not in self._reports or report.age > self._reports[report.unit][0].age:
+                        self._reports[report.unit] = report, publication  # nobody says it again before it connects
                 case _:
                     self._came.append((topic.unit, publication))
         except TheirFault as fault:
@@ -300,9 +311,17 @@ class _Batch:
             return
         if last and last.chain == beat.chain and last.age >= beat.age:
             return
-        self._ledger.keep_beat(Beaten(beat.unit, self._now, publication))
+        self._ledger.keep_beat(Told(beat.unit, self._now, publication))
         if beat.troubles and not (last and last.troubles == beat.troubles):
             self._events.append((Event.AILING, {"unit": beat.unit, "troubles": " ".join(beat.troubles)}))
+
+    def _take_report(self, report: Readiness, publication: bytes) -> None:
+        """Keeps a unit's last readiness report; one that is held, or older, is passed over: units say it again."""
+        told = self._ledger.readiness(report.unit)
+        last = report_in(told, self._trusted)
+        if told and last and (self._now < told.at + BEAT_SECONDS_MIN or last.age >= report.age):
+            return
+        self._ledger.keep_readiness(Told(report.unit, self._now, publication))
 
     def _examined(self) -> list[Examined | TheirFault]:
         """What the publications say by themselves (checks 2 to 5 and 7 to 9), half of them by the second process."""
@@ -679,10 +698,18 @@ class _Batch:
             log(Event.KEPT, envelopes=self._kept, chunks=self._chunks_kept, copies=self._copies)
 
 
-def beat_in(beaten: Beaten | None, trusted: Mapping[str, Verifier]) -> Beat | None:
+def beat_in(beaten: Told | None, trusted: Mapping[str, Verifier]) -> Beat | None:
     """What a unit's last beat says; None when there is none that its key of today has signed."""
     try:
         return note.read(beaten.note, Beat, trusted).statement if beaten else None
+    except TheirFault:
+        return None
+
+
+def report_in(told: Told | None, trusted: Mapping[str, Verifier]) -> Readiness | None:
+    """What a unit's last readiness report says; None when there is none that its key of today has signed."""
+    try:
+        return note.read(told.note, Readiness, trusted).statement if told else None
     except TheirFault:
         return None
 

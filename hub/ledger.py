@@ -77,8 +77,12 @@ class Outcome(Enum):
     TRAINING = "training"
 
 
+PACKAGE = "package"
+"""In what the ledger is of: the number of the latest package that its hub went by; none goes back."""
+
+
 class AboutRow(Model):
-    """What the ledger is of: a deployment, a profile; and the time of the last receipt."""
+    """What the ledger is of: a deployment, a profile, a package; and the time of the last receipt."""
 
     name = TextField(primary_key=True)
     value = TextField()
@@ -208,6 +212,17 @@ class BeatRow(Model):
         table_name = "beat"
 
 
+class ReadinessRow(Model):
+    """A unit's last readiness report, as it was signed, and when it came: of the unit, not of the evidence."""
+
+    unit = TextField(primary_key=True)
+    at = BigIntegerField()
+    note = BlobField()
+
+    class Meta:
+        table_name = "readiness"
+
+
 _TABLES: tuple[type[Model], ...] = (
     AboutRow,
     ChainRow,
@@ -218,7 +233,11 @@ _TABLES: tuple[type[Model], ...] = (
     ChunkRow,
     RefusedRow,
     BeatRow,
+    ReadinessRow,
 )
+
+
+_TellingRow = type[BeatRow] | type[ReadinessRow]
 
 
 @dataclass(slots=True)
@@ -275,8 +294,8 @@ class Read:
 
 
 @dataclass(frozen=True, slots=True)
-class Beaten:
-    """A unit's last beat: whose, when it came, the note."""
+class Told:
+    """What a unit last told of itself, a beat or a readiness report: whose, when it came, the note."""
 
     unit: str
     at: int
@@ -744,26 +763,44 @@ class Ledger:
         self._insert(row, [(next(self._ids[RefusedRow]), *each) for each in rows], fields)
         self._refusals_added += len(rows)
 
-    # Beats
+    # What units tell of themselves
 
-    def beat(self, unit: str) -> Beaten | None:
+    def beat(self, unit: str) -> Told | None:
         """A unit's last beat."""
-        return next(iter(self._beats(BeatRow.select().where(BeatRow.unit == unit))), None)
+        return self._told(BeatRow, unit)
 
-    def beats(self) -> list[Beaten]:
+    def beats(self) -> list[Told]:
         """The last beat of every unit, in the order of their names; none where a hub that knew no beats ran last."""
-        if BeatRow._meta.table_name not in _tables(self._database):
-            return []
-        return self._beats(BeatRow.select().order_by(BeatRow.unit))
+        return self._all_told(BeatRow)
 
-    def _beats(self, query: Any) -> list[Beaten]:
-        return [Beaten(unit, at, bytes(note)) for unit, at, note in self._rows(query)]
-
-    def keep_beat(self, beaten: Beaten) -> None:
+    def keep_beat(self, told: Told) -> None:
         """Puts a beat in the place of the unit's last one."""
-        row, says = BeatRow, {BeatRow.at: beaten.at, BeatRow.note: beaten.note}
-        query = row.insert(unit=beaten.unit, at=beaten.at, note=beaten.note)
-        self._do(query.on_conflict(conflict_target=[row.unit], update=says))
+        self._keep_told(BeatRow, told)
+
+    def readiness(self, unit: str) -> Told | None:
+        """A unit's last readiness report."""
+        return self._told(ReadinessRow, unit)
+
+    def readinesses(self) -> list[Told]:
+        """That of every unit, in the order of their names; none where a hub that knew no such reports ran last."""
+        return self._all_told(ReadinessRow)
+
+    def keep_readiness(self, told: Told) -> None:
+        """Puts a readiness report in the place of the unit's last one."""
+        self._keep_told(ReadinessRow, told)
+
+    def _told(self, row: _TellingRow, unit: str) -> Told | None:
+        rows = self._rows(row.select().where(row.unit == unit))
+        return next((Told(name, at, bytes(note)) for name, at, note in rows), None)
+
+    def _all_told(self, row: _TellingRow) -> list[Told]:
+        if row._meta.table_name not in _tables(self._database):
+            return []
+        return [Told(unit, at, bytes(note)) for unit, at, note in self._rows(row.select().order_by(row.unit))]
+
+    def _keep_told(self, row: _TellingRow, told: Told) -> None:
+        query = row.insert(unit=told.unit, at=told.at, note=told.note)
+        self._do(query.on_conflict(conflict_target=[row.unit], update={row.at: told.at, row.note: told.note}))
 
     # Reading, for the count
 
@@ -908,8 +945,14 @@ def _check_about(database: Database, about: Mapping[str, str], where: str, *, wr
         raise NoLedgerError(f"ledger in {where}: there is none yet: run the hub first")
     query: Any = AboutRow.select(AboutRow.name, AboutRow.value).tuples()
     found = dict(query.execute(database))
+    last, now = int(found.get(PACKAGE, "0")), int(about.get(PACKAGE, "0"))
+    if now < last:
+        raise OurFault(f"ledger in {where}: package {now} is older than {last}, by which it was kept: bring the latest")
+    if write and now > last:
+        with database.bind_ctx(_TABLES):
+            AboutRow.update(value=str(now)).where(AboutRow.name == PACKAGE).execute(database)
     for name, value in about.items():
-        if found.get(name) != value:
+        if name != PACKAGE and found.get(name) != value:
             raise OurFault(f"ledger in {where}: {name}: expected {value!r}, found {found.get(name)!r}: it is another's")
 
 

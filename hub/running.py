@@ -8,7 +8,7 @@ from pathlib import Path
 from hub.check import check_at_start
 from hub.intake import Intake
 from hub.keys import Keys
-from hub.ledger import Ledger
+from hub.ledger import PACKAGE, Ledger
 from hub.notices import Notices
 from hub.pictures import Pictures
 from hub.quota import free_bytes
@@ -20,8 +20,8 @@ from wire.log import Log
 
 
 def about(settings: Settings) -> dict[str, str]:
-    """What the ledger must be of."""
-    return {"deployment": settings.deployment, "profile": settings.profile.id}
+    """What the ledger must be of, and of no later a package."""
+    return {"deployment": settings.deployment, "profile": settings.profile.id, PACKAGE: str(settings.number)}
 
 
 def folders(settings: Settings) -> list[Path]:

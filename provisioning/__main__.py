@@ -65,7 +65,7 @@ def _do(options: argparse.Namespace) -> None:
         case "units":
             for home in authority.add_units(options.count):
                 print(home)
-            print(f"{options.folder / 'register.txt'}: carry it to every hub")
+            print(_to_hubs(options.folder))
         case "write":
             cards_desk.do_write(options, authority, input)
         case "deploy":
@@ -73,15 +73,19 @@ def _do(options: argparse.Namespace) -> None:
         case "enrol":
             for outcome in enrol(authority, options.stick):
                 print(outcome)
-            print(f"{options.folder / 'register.txt'}: carry it to every hub; carry the stick back to the units")
+            print(f"{_to_hubs(options.folder)}; carry the stick back to the units")
         case "revoke":
             authority.revoke(*options.names)
             for name in options.names:
                 print(f"{name} belongs no more")
-            print(f"{options.folder}: carry {', '.join((*FILES, FILE))} to every hub, and say apply there")
+            print(_to_hubs(options.folder))
         case _:
             for name in options.names:
                 print(f"{authority.forget(name)} private keys of {name} removed")
+
+
+def _to_hubs(folder: Path) -> str:
+    return f"{folder}: carry {', '.join((*FILES, FILE))} to every hub, and say apply there"
 
 
 def _passphrase(file: Path | None, whose: str = "the authority", *, new: bool) -> str:

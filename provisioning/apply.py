@@ -6,19 +6,28 @@ name (provisioning/plugin.c). Everybody else's session stays.
 
 import hashlib
 import os
+import re
 import signal
 from collections.abc import Callable
 from pathlib import Path
 
+from hub.folder import Folder
 from hub.register import read as read_register
 from provisioning.files import write
 from wire import note
-from wire.belonging import FILE, FILES, REGISTER, REVOKED, Belonging
+from wire.belonging import ACCESS, FILE, FILES, REGISTER, REVOKED, Belonging
 from wire.errors import OurFault, TheirFault
 from wire.note import NOTE_BYTES_MAX, Verifier
 
 PID_FILE = Path("/run/mosquitto/mosquitto.pid")
 """Where Debian's Mosquitto says which process it is."""
+
+_NAMES = {
+    REGISTER: re.compile(rb"^([a-z0-9-]+)\+", re.MULTILINE),
+    ACCESS: re.compile(rb"^user ([a-z0-9-]+)$", re.MULTILINE),
+    REVOKED: re.compile(rb"^([a-z0-9-]+)$", re.MULTILINE),
+}
+"""The names that stand in each: of units; of hubs, and of who is revoked; of who is revoked."""
 
 FILE_BYTES_MAX = 32 * 1024 * 1024
 """100,000 units take 18 MB of register."""
@@ -37,8 +46,11 @@ def apply(carried: Path, at: Path, register: Path, tell: Callable[[], None]) -> 
         How many units belong now, and how many units and hubs are revoked.
 
     Raises:
-        OurFault: they are not of this deployment's authority, or older than what is there; then nothing was changed.
+        OurFault: they are not of this deployment's authority, older than what is there, or of a copy that does not know
+            who belongs there; then nothing was changed.
     """
+    if not register.exists():
+        raise OurFault(f"{register}: there is none: nothing was changed; name the one of hub.toml")
     trusted = _trusted(at / "packages.pub")
     signed = _read(carried / FILE, NOTE_BYTES_MAX)
     new = _verified(carried / FILE, signed, trusted)
@@ -53,8 +65,14 @@ def apply(carried: Path, at: Path, register: Path, tell: Callable[[], None]) -> 
     for name, content in contents.items():
         if new.files.get(name) != hashlib.sha256(content).hexdigest():
             raise OurFault(f"{carried / name}: not the one that was signed: nothing was changed; carry all files again")
+    here = {name: path.read_bytes() if (path := _place(name, at, register)).exists() else b"" for name in FILES}
+    if lost := sorted(_lost(here, contents)):
+        raise OurFault(
+            f"{carried} does not know {', '.join(lost[:5])} as those here do: of two copies of the authority it is the "
+            "other: nothing was changed; bring both together (docs/guides/authority.md)"
+        )
     # The hub first: what a revoked unit still sends it refuses. The note last: until it is there, this is not done.
-    write(register, contents.pop(REGISTER), owner=register if register.exists() else register.parent)
+    write(register, contents.pop(REGISTER), owner=register)
     for name, content in {**contents, FILE: signed}.items():
         write(at / name, content, secret=True, owner=at)
     tell()
@@ -78,6 +96,17 @@ def reload(pid_file: Path) -> None:
         ) from error
 
 
+def _place(name: str, at: Path, register: Path) -> Path:
+    return register if name == REGISTER else at / name
+
+
+def _lost(old: dict[str, bytes], new: dict[str, bytes]) -> set[str]:
+    """Who would belong again though revoked, or belong no more though not: a number that rises does not tell that."""
+    was, will = ({file: set(names.findall(each[file])) for file, names in _NAMES.items()} for each in (old, new))
+    lost = was[REVOKED] - will[REVOKED] | (was[REGISTER] | was[ACCESS]) - will[REGISTER] - will[ACCESS]
+    return {name.decode("ascii") for name in lost}
+
+
 def _trusted(path: Path) -> dict[str, Verifier]:
     try:
         verifier = Verifier.parse(_read(path, 1024).decode("utf-8", "replace").strip())
@@ -95,10 +124,7 @@ def _verified(path: Path, content: bytes, trusted: dict[str, Verifier]) -> Belon
 
 def _read(path: Path, bytes_max: int) -> bytes:
     try:
-        with path.open("rb") as file:
-            content = file.read(bytes_max + 1)
+        with Folder.at(path.parent) as folder:
+            return folder.read(path.name, bytes_max)
     except OSError as error:
         raise OurFault(f"{path}: {error.strerror}: nothing was changed; carry all files again") from error
-    if len(content) > bytes_max:
-        raise OurFault(f"{path}: longer than {bytes_max} bytes: nothing was changed; carry all files again")
-    return content

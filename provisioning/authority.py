@@ -16,7 +16,6 @@ they are on their way: once they are where they belong, `forget` removes them he
 import hashlib
 import hmac
 import secrets
-import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
@@ -25,9 +24,10 @@ from typing import Self
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
+from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes, PrivateKeyTypes
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
+from hub.pictures import fsync_folder
 from provisioning import broker, certificates
 from provisioning.files import made, private_pem, write
 from wire import note
@@ -36,7 +36,7 @@ from wire.enrolment import Enrolled, Request, Token
 from wire.errors import MalformedError, OurFault, TheirFault
 from wire.note import NAME, KeySigner, Verifier
 from wire.package import SIGNER
-from wire.seal import Opener
+from wire.seal import Opener, Recipient
 
 PASSPHRASE_CHARACTERS_MIN = 20
 """Six words of a word list have some thirty. Length must do it: it cannot be seen here how they were chosen."""
@@ -84,7 +84,7 @@ class Authority:
         key, packages = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
         escrow = X25519PrivateKey.generate()
         with made(folder) as new:
-            (new / "deployment").write_text(f"{deployment}\n")
+            write(new / "deployment", f"{deployment}\n".encode())
             for name, secret in (("ca", key), ("packages", packages), ("escrow", escrow)):
                 write(new / f"{name}.key", private_pem(secret, passphrase), secret=True)
             write(new / "ca.pem", _pem(certificates.authority(f"{deployment} authority", key)))
@@ -107,14 +107,19 @@ class Authority:
             deployment = (folder / "deployment").read_text().strip()
             certificate = x509.load_pem_x509_certificate((folder / "ca.pem").read_bytes())
             trusted = Verifier.parse((folder / "packages.pub").read_text().strip())
+            recipient = Recipient.parse((folder / "escrow.pub").read_text().strip())
         except (OSError, ValueError, TheirFault) as error:
             raise OurFault(f"authority {folder}: {error}: name its folder, or make one with 'authority'") from error
-        key, packages = (_opened(folder / f"{name}.key", passphrase) for name in ("ca", "packages"))
+        key, packages = (_p256(folder / f"{name}.key", passphrase) for name in ("ca", "packages"))
+        escrow = _opened(folder / "escrow.key", passphrase)
         if not hmac.compare_digest(_spki(key.public_key()), _spki(certificate.public_key())):
             raise OurFault(f"authority {folder}: ca.key is not the key of ca.pem: take them from a good copy")
         signer = KeySigner(SIGNER, packages)
         if signer.verifier != trusted:
             raise OurFault(f"authority {folder}: packages.key is not the key of packages.pub: take a good copy's")
+        # Else units seal to whoever put that there.
+        if not isinstance(escrow, X25519PrivateKey) or Opener(recipient.name, escrow).recipient != recipient:
+            raise OurFault(f"authority {folder}: escrow.key is not the key of escrow.pub: take a good copy's")
         return cls(folder, deployment, certificate, key, signer)
 
     def packages(self) -> KeySigner:
@@ -150,7 +155,7 @@ class Authority:
             write(new / "broker" / "broker.key", private_pem(called), secret=True)
             write(new / "broker" / "broker.pem", _pem(of_broker))
             for file in ("ca.pem", "packages.pub"):
-                shutil.copyfile(self.folder / file, new / "broker" / file)
+                write(new / "broker" / file, (self.folder / file).read_bytes())
         self.publish()
         return self.folder / "hubs" / name
 
@@ -262,6 +267,7 @@ class Authority:
         keys = [path for path in self._home(name).rglob("*") if path.name in _PRIVATE]
         for path in keys:
             path.unlink()
+            fsync_folder(path.parent)
         return len(keys)
 
     def _home(self, name: str) -> Path:
@@ -307,7 +313,7 @@ class Authority:
     def _add_tls(self, home: Path, name: str, key: ec.EllipticCurvePrivateKey) -> None:
         write(home / "tls.key", private_pem(key), secret=True)
         write(home / "tls.pem", _pem(certificates.client(self.certificate, self._key, name, key.public_key())))
-        shutil.copyfile(self.folder / "ca.pem", home / "ca.pem")
+        write(home / "ca.pem", (self.folder / "ca.pem").read_bytes())
 
 
 def _names(count: int) -> Iterator[str]:
@@ -326,14 +332,18 @@ def _verifiers(files: Iterable[Path]) -> dict[str, Verifier]:
     return {verifier.name: verifier for verifier in verifiers}
 
 
-def _opened(path: Path, passphrase: str) -> ec.EllipticCurvePrivateKey:
+def _opened(path: Path, passphrase: str) -> PrivateKeyTypes:
     """One of the authority's own keys."""
     try:
-        key = serialization.load_pem_private_key(path.read_bytes(), passphrase.encode())
+        return serialization.load_pem_private_key(path.read_bytes(), passphrase.encode())
     except OSError as error:
         raise OurFault(f"{path}: {error.strerror}: take it from a good copy") from error
     except (ValueError, TypeError) as error:
         raise OurFault(f"{path}: the passphrase does not open its key: type it again") from error
+
+
+def _p256(path: Path, passphrase: str) -> ec.EllipticCurvePrivateKey:
+    key = _opened(path, passphrase)
     if not isinstance(key, ec.EllipticCurvePrivateKey):
         raise OurFault(f"{path}: expected a P-256 key: take it from a good copy")
     return key

@@ -5,8 +5,9 @@ Who shall connect no more is put on the list; whose deployment is over has its a
 """
 
 import ipaddress
+import re
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -19,6 +20,15 @@ from wire.errors import MalformedError
 BEGIN = datetime(1970, 1, 1, tzinfo=UTC)
 END = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
 """No end (RFC 5280, 4.1.2.5)."""
+
+_NUMBER_BYTES = 16
+"""RFC 5280, 4.1.2.2 allows 20, with a first bit that is not set."""
+
+_HOST = re.compile(r"(?=.*[a-z])[a-z0-9]([a-z0-9.-]*[a-z0-9])?", re.IGNORECASE)
+"""Without a letter it is an address that was mistyped; a port does not belong to it."""
+
+_FIRST_LIST = datetime(1950, 1, 1, tzinfo=UTC)
+"""As early as a list can be, so that later ones hold too where it is 1970."""
 
 
 def authority(name: str, key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
@@ -75,8 +85,10 @@ def broker(
 def revocations(
     issuer: x509.Certificate, key: ec.EllipticCurvePrivateKey, revoked: Iterable[x509.Certificate], number: int
 ) -> x509.CertificateRevocationList:
-    """The list of those who may not connect any more; each list has a higher number than the one before."""
-    builder = x509.CertificateRevocationListBuilder(issuer.subject, last_update=BEGIN, next_update=END)
+    """The list of those who may not connect any more; each list has a higher number than one of fewer."""
+    # OpenSSL keeps the lists that a running server was given before, and goes by the one of the later moment.
+    moment = _FIRST_LIST + timedelta(seconds=number)
+    builder = x509.CertificateRevocationListBuilder(issuer.subject, last_update=moment, next_update=END)
     for certificate in revoked:
         entry = x509.RevokedCertificateBuilder(certificate.serial_number, revocation_date=BEGIN)
         builder = builder.add_revoked_certificate(entry.build())
@@ -104,8 +116,11 @@ def _begun(
 ) -> x509.CertificateBuilder:
     # Both identifiers, though a root need not name its own issuer: Python 3.13 refuses what lacks one of them.
     of_issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(issuer_public)
-    builder = x509.CertificateBuilder(_named(issuer), _named(name), public, x509.random_serial_number(), BEGIN, END)
-    builder = builder.add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
+    of_subject = x509.SubjectKeyIdentifier.from_public_key(public)
+    # Numbered by its key: what is issued twice, after a power cut or by two copies, is revoked together.
+    number = int.from_bytes(of_subject.digest[:_NUMBER_BYTES], "big")
+    builder = x509.CertificateBuilder(_named(issuer), _named(name), public, number, BEGIN, END)
+    builder = builder.add_extension(of_subject, critical=False)
     return builder.add_extension(of_issuer, critical=False)
 
 
@@ -132,4 +147,6 @@ def _host(host: str) -> x509.GeneralName:
     try:
         return x509.IPAddress(ipaddress.ip_address(host))
     except ValueError:
+        if not _HOST.fullmatch(host):
+            raise ValueError(f"{host!r} is neither a name nor an address") from None
         return x509.DNSName(host)

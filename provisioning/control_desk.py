@@ -40,7 +40,7 @@ def do(options: argparse.Namespace, ask: Ask) -> None:
 
     if options.command == "operators":
         operators = control.Operators.make(options.folder, options.deployment, options.name, ask("the operators", True))
-        print(f"{options.folder}: the operators'; for the election's settings, before the next package is made:")
+        print(f"{options.folder}: the operators'; for the top of the election's settings, before the next package:")
         print(f'cards = ["{operators.signer.verifier}"]')
         return
     operators, now = control.Operators.open(options.folder, ask("the operators", False)), control.now()

@@ -8,7 +8,7 @@ from hub.folder import Folder
 from provisioning.authority import Authority
 from wire import enrolment, note
 from wire.enrolment import ANSWER, FOLDER, REQUEST, REQUEST_BYTES_MAX
-from wire.errors import OurFault, TheirFault
+from wire.errors import OurFault, TheirFault, UnknownSignerError
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +67,9 @@ def _enrol(authority: Authority, folder: Folder, place: Path) -> Iterator[Outcom
                     raise TheirFault("its key is another unit's already: a card was copied: revoke both")
                 answers[request.unit] = note.write(authority.enrol(request), packages)
                 outcomes.append(Outcome(name, unit=request.unit))
+            except UnknownSignerError:
+                why = "of no card that was prepared here: take the copy of the authority that prepared it"
+                outcomes.append(Outcome(name, why=why))
             except (TheirFault, OSError) as error:
                 outcomes.append(Outcome(name, why=str(error)))
     finally:

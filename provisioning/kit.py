@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from provisioning.files import made, write
-from provisioning.release import requirements, wheels_in
+from provisioning.release import MACHINE, requirements, wheels_in
 from wire.errors import OurFault
 
 PINS = Path(__file__).with_name("unit.txt")
@@ -24,9 +24,6 @@ PYTHON = "3.13"
 
 GLIBCS = ("2_17", "2_24", "2_26", "2_27", "2_28", "2_31", "2_34")
 """What wheels ask for at least; Debian 13 has 2.41."""
-
-MACHINE = "aarch64"
-"""Of every board that a unit is built on: Pi 3, 4, 5 and Zero 2 W, with the 64-bit system."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,13 @@ THRESHOLD = 2
 ROOT_DAYS = 1095
 """Units that were not on for an election and the years to the next find their way from the root on their card."""
 
+MACHINE = "aarch64"
+"""Of every board that a unit is built on: Pi 3, 4, 5 and Zero 2 W, with the 64-bit system."""
+
 TARGETS_DAYS = 365
+SOON_DAYS = 14
+"""Within which what ends is to be signed anew: holders of keys do not all answer at once."""
+
 SNAPSHOT_DAYS = 30
 """How old a mirror may be, against the time of a unit's deployment package: units never go by their own clock. Weeks,
 for sticks travel that long; and not longer, since a mirror that hides what is new is found out after so many days,
@@ -214,6 +220,31 @@ class Repository:
         write(self.draft, Metadata(root).to_bytes())
         return root.version
 
+    def ends(self) -> Iterator[str]:
+        """When what is signed ends, and what is to be done about it."""
+        cures = ("the next root", "'release spread', with the share it has", "'release refresh'")
+        for signed, cure in zip((self.root, self._targets(), self._timestamp()), cures, strict=True):
+            if signed is not None:
+                soon = f": SOON, so {cure} is needed" if signed.expires < self._in(SOON_DAYS) else ""
+                yield f"{signed.type} holds until {signed.expires:%Y-%m-%d}{soon}"
+
+    def drawn(self) -> Iterator[str]:
+        """What the root drawn up says, for whoever is to sign it.
+
+        Raises:
+            OurFault: there is none.
+        """
+        if not self.draft.exists():
+            raise OurFault(f"{self.draft} is not there: draw up a root first")
+        draft, before = _parsed(self.draft, Root).signed, self.root
+        yield f"root {draft.version}, until {draft.expires:%Y-%m-%d}"
+        for name, role in draft.roles.items():
+            known = before.roles[name].keyids if before else []
+            keys = (f"{each[:16]}{'' if each in known else ' (new)'}" for each in role.keyids)
+            yield f"{role.threshold} of {len(role.keyids)} sign {name}: {', '.join(keys)}"
+        if release.EMERGENCY in draft.unrecognized_fields:
+            yield f"EMERGENCY: release {draft.unrecognized_fields[release.EMERGENCY]!r} is let through the freeze"
+
     def sign_root(self, signer: CryptoSigner) -> int:
         """Adds a signature to the next root, which takes effect once there are enough; how many still lack.
 
@@ -249,6 +280,9 @@ class Repository:
             OurFault: it cannot be one, or a key is not the one that the root names.
         """
         found = wheels_in(wheels)
+        for path in found:
+            if not path.stem.endswith(("-any", MACHINE)):
+                raise OurFault(f"{path}: not for a unit, whose machine is {MACHINE}: name the wheels of a kit")
         before = self.index.releases
         number = 1 + max((each.number for each in before), default=0)
         new = Release(at=self.now, number=number, share=share, wheels=tuple(path.name for path in found))
@@ -283,6 +317,8 @@ class Repository:
         self, releases: list[Release], targets: CryptoSigner, snapshot: CryptoSigner, wheels: Sequence[Path] = ()
     ) -> None:
         kept = list(_still_taken(releases))
+        if len(kept) > release.RELEASES_MAX:
+            raise OurFault(f"{self.folder}: {len(kept)} releases in a row would be for some units: spread one to all")
         index = release.write(Index(tuple(kept)))
         names = {name for each in kept for name in each.wheels}
         before = self._targets()

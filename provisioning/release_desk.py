@@ -51,7 +51,8 @@ def do(options: argparse.Namespace, ask: Ask) -> None:
         return open_key(path, ask(str(path), False))
 
     if options.part == "key":
-        print(f"{make_key(options.key, ask(str(options.key), True))}: carry this one to the repository")
+        public = make_key(options.key, ask(str(options.key), True))
+        print(f"{public}, which is {read_public(public).keyid[:16]}: carry this one to the repository")
         return
     if options.part == "cohort":
         for unit in options.units:
@@ -65,6 +66,7 @@ def do(options: argparse.Namespace, ask: Ask) -> None:
             number = repository.draw_root(roots, targets, snapshot, options.emergency)
             print(f"{repository.draft}: root {number}; now let {THRESHOLD} holders sign it")
         case "sign":
+            print("\n".join(repository.drawn()))
             lacking = repository.sign_root(key(options.key))
             print(f"signed; it lacks {lacking} more" if lacking else "signed; it holds from now on")
         case "add":
@@ -75,8 +77,10 @@ def do(options: argparse.Namespace, ask: Ask) -> None:
             print(f"release {new.number}, for {new.share} of {SHARE_MAX} cohorts: bring it to the mirrors")
         case "refresh":
             repository.refresh(key(options.snapshot))
-            print(f"{repository.folder}: fresh: bring it to the mirrors")
+            print("\n".join(repository.ends()))
+            print(f"{repository.folder}: signed: bring it to the mirrors")
         case _:
+            print("\n".join(repository.ends()))
             for each in repository.index.releases:
                 made = datetime.fromtimestamp(each.at, UTC)
                 print(f"release {each.number} of {made:%Y-%m-%d %H:%M} UTC, for {each.share} of {SHARE_MAX} cohorts")

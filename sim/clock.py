@@ -99,12 +99,14 @@ class OwnClock:
     Attributes:
         jump_seconds: how wrong it is.
         is_set: whether it knows where its date comes from.
+        is_kept: whether it knew the date while the power was off.
         powers: how often its power has come on.
     """
 
     def __init__(self, of: Schedule) -> None:
         self.jump_seconds = 0
         self.is_set = True
+        self.is_kept = True
         self.powers = 0
         self._of = of
         self._began: Ms = of.ms()
@@ -128,7 +130,9 @@ class OwnClock:
 
     def source(self) -> str:
         """Where that comes from."""
-        return self._of.source() if self.is_set else "unset"
+        if not self.is_set:
+            return "unset"
+        return self._of.source() if self.is_kept else "stop"
 
     def after(self, ms: Ms, action: Action) -> None:
         """Does something `ms` milliseconds from now, whatever the clock is set to meanwhile."""

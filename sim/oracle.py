@@ -35,6 +35,7 @@ from wire.envelope import CHUNK_BYTES, Envelope, context, split
 from wire.errors import TestigoError
 from wire.fields import NOTHING
 from wire.note import Verifier
+from wire.readiness import Readiness
 from wire.receipt import MISSING_MAX, Holding, Receipt, Refused
 from wire.record import Mode, Record
 from wire.seal import Opener
@@ -235,6 +236,8 @@ class Oracle:
             case Leaf.BEAT:
                 beat = note.read(payload, Beat, {unit: of.verifier}).statement
                 self._require(beat.waiting <= beat.kept, "no more waits than was kept", unit)
+            case Leaf.READINESS:
+                note.read(payload, Readiness, {unit: of.verifier})
             case Leaf.RECEIPT:
                 self._require(False, "a unit signs no receipts", topic)
 

@@ -266,7 +266,8 @@ def _parse(line: bytes, kind: type[StatementT]) -> StatementT:
     try:
         statement = decoder.decode(line)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        reason = str(error)[:_REASON_CHARACTERS]  # it may quote an unknown key, of any length
+        # It may quote an unknown key, of any length and any characters, and somebody's screen will show it.
+        reason = "".join(each if each.isprintable() else repr(each)[1:-1] for each in str(error)[:_REASON_CHARACTERS])
         raise MalformedError(f"{kind.KIND}: {reason}: drop the note") from error
     if _ENCODER.encode(statement) + b"\n" != line:
         raise MalformedError(f"{kind.KIND}: not in the one canonical JSON form: drop the note")

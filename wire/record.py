@@ -86,7 +86,7 @@ class Record(Statement, frozen=True, kw_only=True):
         after: hash of the last receipt this unit held: the record is not older than it; `NOTHING` before the first.
         boot: how often the unit has started, from 1.
         chain, seq: the place in the unit's chain; the same as in the envelope.
-        clock: where `date` comes from: `unset`, `system`, `rtc`, `hub`. It is never evidence.
+        clock: where `date` comes from: `unset`, `stop` (the last one's), `system`, `rtc`, `hub`. It is never evidence.
         date: what the unit believed, UTC to the second (`2024-07-28T20:24:06Z`).
         deployment: whose election trial or night it is, as in the envelope; checked against the topic's.
         doubt: why the payloads are no acta of the profile, in words; empty when they are one.

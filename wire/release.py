@@ -32,6 +32,9 @@ INSTALLER = "pip"
 WHEELS_MAX = 100
 """Three times as many as a unit has."""
 
+RELEASES_MAX = 16
+"""Of which all but the last are for a part of the units only."""
+
 SHARE_MAX = 100
 
 _WHEEL = re.compile(r"([A-Za-z0-9._]{1,64})-([A-Za-z0-9._!+]{1,64})-[A-Za-z0-9._-]{1,128}\.whl")
@@ -58,7 +61,7 @@ class Release(msgspec.Struct, frozen=True):
 class Index(msgspec.Struct, frozen=True):
     """The releases that a unit may still take, the newest first."""
 
-    releases: Annotated[tuple[Release, ...], Meta(max_length=16)]
+    releases: Annotated[tuple[Release, ...], Meta(max_length=RELEASES_MAX)]
 
 
 def read(content: bytes) -> Index:
@@ -107,7 +110,12 @@ def is_frozen(release: Release, day: int, clocks: Iterable[int]) -> bool:
             release itself says, which bears the time of its signing. So who turns a unit's clock back can give it
             nothing but what was signed in time, and who turns it forward only keeps it as it is.
     """
-    return max(release.at, *clocks) >= day - FREEZE_SECONDS
+    return max(release.at, *clocks) >= frozen_from(day)
+
+
+def frozen_from(day: int) -> int:
+    """When nothing changes any more, before an election day that begins then."""
+    return day - FREEZE_SECONDS
 
 
 def requirements(wheels: Iterable[tuple[str, str]]) -> str:

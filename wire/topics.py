@@ -4,6 +4,7 @@ testigo/1/<deployment>/<unit>/envelope                    unit -> hubs: a public
 testigo/1/<deployment>/<unit>/chunk/<sha256>/<number>     unit -> hubs: one chunk of a sealed picture
 testigo/1/<deployment>/<unit>/holding                     unit -> hubs: what it holds, asking for a receipt
 testigo/1/<deployment>/<unit>/beat                        unit -> hubs: how it is
+testigo/1/<deployment>/<unit>/readiness                   unit -> hubs: what its bench has seen of it
 testigo/1/<deployment>/<unit>/receipt                     hubs -> unit: receipts, refusals, moves of hubs
 """
 
@@ -19,14 +20,16 @@ class Leaf(Enum):
     CHUNK = "chunk"
     HOLDING = "holding"
     BEAT = "beat"
+    READINESS = "readiness"
     RECEIPT = "receipt"
 
 
-FROM_UNITS = (Leaf.ENVELOPE, Leaf.CHUNK, Leaf.HOLDING, Leaf.BEAT)
+FROM_UNITS = (Leaf.ENVELOPE, Leaf.CHUNK, Leaf.HOLDING, Leaf.BEAT, Leaf.READINESS)
 
 _NAME = "[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?"
 _TOPIC = re.compile(
-    rf"testigo/1/({_NAME})/({_NAME})/(?:(envelope|holding|beat|receipt)|(chunk)/([0-9a-f]{{64}})/(0|[1-9][0-9]{{0,4}}))"
+    rf"testigo/1/({_NAME})/({_NAME})/"
+    r"(?:(envelope|holding|beat|readiness|receipt)|(chunk)/([0-9a-f]{64})/(0|[1-9][0-9]{0,4}))"
 )
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from gpiozero.pins.mock import MockFactory
 from numpy.typing import NDArray
 
 from hardware.bench import Bench
@@ -19,8 +20,11 @@ def told(luma: NDArray[np.uint8], tmp_path: Path) -> tuple[str, str]:
     """What the bench says of a camera that sees this."""
     stream: Any = SimpleNamespace(look=lambda _since: SimpleNamespace(luma=luma), close=lambda: None)
     settings: Any = SimpleNamespace(card=tmp_path)
-    pins: Any = None
-    check = Bench(settings, pins, lambda: stream, print).check("marks")
+    pins = MockFactory()
+    try:
+        check = Bench(settings, lambda: pins, lambda: stream, print).check("marks")
+    finally:
+        pins.close()
     return check.outcome, check.words
 
 

@@ -29,6 +29,10 @@ Card: TypeAlias = dict[str, bytes | None]
 """A card's content: files by their path, and None for folders."""
 
 
+class Link(bytes):
+    """Where a symbolic link on a card leads to."""
+
+
 @dataclass(frozen=True, slots=True)
 class Made:
     """A file, or a folder, was made under a path that was free."""
@@ -88,7 +92,18 @@ class Said:
     line: str
 
 
-Op: TypeAlias = Made | Resized | Wrote | Renamed | Removed | Synced | Said
+@dataclass(frozen=True, slots=True)
+class Linked:
+    """A symbolic link was made under a path that was free.
+
+    ext4 keeps so short a target where it keeps a file's length: it is there with the link, or neither is.
+    """
+
+    path: str
+    target: bytes
+
+
+Op: TypeAlias = Made | Linked | Resized | Wrote | Renamed | Removed | Synced | Said
 
 
 class Luck(Enum):
@@ -108,6 +123,7 @@ class Node:
 
     Attributes:
         is_folder: else it is a file.
+        is_link: a symbolic one, whose content is its target.
         content: what of it is on the disk for good.
         tail: what may still be there behind it, since it became shorter and only its data was synced.
         pending: what was asked since, each with its number.
@@ -117,6 +133,7 @@ class Node:
     content: bytes = b""
     tail: bytes = b""
     pending: list[tuple[int, Resized | Wrote]] = field(default_factory=list)
+    is_link: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +151,10 @@ class Disk:
     """
 
     def __init__(self, before: Mapping[str, bytes | None]) -> None:
-        self._on_disk = {path: Node(content is None, content or b"") for path, content in before.items()}
+        self._on_disk = {
+            path: Node(content is None, content or b"", is_link=isinstance(content, Link))
+            for path, content in before.items()
+        }
         self._on_disk[""] = Node(is_folder=True)
         self._seen = dict(self._on_disk)
         self._names: list[_NameChange] = []
@@ -150,6 +170,8 @@ class Disk:
         match op:
             case Made(path, is_folder):
                 self._name(path, Node(is_folder))
+            case Linked(path, target):
+                self._name(path, Node(content=target, is_link=True))
             case Resized(path) | Wrote(path):
                 self._seen[path].pending.append((self._number, op))
             case Renamed(old, new):
@@ -331,7 +353,7 @@ def _card(found: Mapping[str, tuple[Node, bytes]]) -> Card:
     """What can be reached from the card's own folder."""
     folders = {path for path, (node, _) in found.items() if node.is_folder}
     return {
-        path: None if node.is_folder else content
+        path: None if node.is_folder else Link(content) if node.is_link else content
         for path, (node, content) in sorted(found.items())
         if path and parent(path) in folders
     }

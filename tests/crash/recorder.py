@@ -13,15 +13,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.crash.disk import Card, Made, Op, Removed, Renamed, Resized, Said, Synced, Wrote
+from tests.crash.disk import Card, Link, Linked, Made, Op, Removed, Renamed, Resized, Said, Synced, Wrote
 from tests.house.tree import ROOT
 
 SHARED = "index.db-shm"
 
-_ASKED = "open openat creat write pwrite64 ftruncate fsync fdatasync rename unlink mkdir mmap lseek"
+_ASKED = "open openat creat write pwrite64 ftruncate fsync fdatasync rename unlink mkdir symlink mmap lseek"
 _UNKNOWN = (
     "writev pwritev pwritev2 truncate fallocate sync syncfs sync_file_range renameat renameat2 unlinkat mkdirat rmdir "
-    "link linkat symlink symlinkat copy_file_range sendfile"
+    "link linkat symlinkat copy_file_range sendfile"
 )
 """What would change a card too, and is not asked for: should it be, recording fails rather than proves nothing."""
 
@@ -99,6 +99,8 @@ def write_card(folder: Path, card: Card) -> None:
     for path, content in card.items():  # a folder sorts before what is in it
         if content is None:
             (folder / path).mkdir()
+        elif isinstance(content, Link):
+            (folder / path).symlink_to(content.decode())
         else:
             (folder / path).write_bytes(content)
 
@@ -106,7 +108,13 @@ def write_card(folder: Path, card: Card) -> None:
 def read_card(folder: Path) -> Card:
     """The content of a card in a folder."""
     found = sorted((path.relative_to(folder).as_posix(), path) for path in folder.rglob("*"))
-    return {name: None if path.is_dir() else path.read_bytes() for name, path in found if name != SHARED}
+    return {name: _content(path) for name, path in found if name != SHARED}
+
+
+def _content(path: Path) -> bytes | None:
+    if path.is_symlink():
+        return Link(bytes(path.readlink()))
+    return None if path.is_dir() else path.read_bytes()
 
 
 class _Parser:
@@ -137,6 +145,8 @@ class _Parser:
         strings = [bytes.fromhex(match[1].replace("\\x", "")) for match in _STRING.finditer(arguments)]
         if name in ("openat", "open", "creat"):
             self._opened(name, arguments, strings[0], result)
+        elif name == "symlink":
+            self._linked(strings[0], self._on_card(strings[1].decode()))
         elif name in ("rename", "unlink", "mkdir"):
             self._named(name, [self._on_card(string.decode()) for string in strings])
         elif name in _ASKED.split():
@@ -159,6 +169,11 @@ class _Parser:
             self._ops.append(Made(on_card))
         elif "O_TRUNC" in arguments:
             self._ops.append(Resized(on_card, 0))
+
+    def _linked(self, target: bytes, path: str | None) -> None:
+        if path is not None:
+            self._known.add(path)
+            self._ops.append(Linked(path, target))
 
     def _named(self, name: str, paths: list[str | None]) -> None:
         known = [path for path in paths if path is not None]

@@ -19,11 +19,16 @@ from typing import Any, NoReturn
 import msgspec
 
 import device.store
+from device.control import Taken, Trust
 from device.package import Packages
 from device.signals import Signal
+from device.standing import Standing
+from device.versions import STARTS_MAX, Versions
+from sim.body import SimStorage
 from tests.crash.life import OFFERED_MS, Life, SmallHub
 from tests.wire.samples import HUB, OTHER_HUB, PACKAGE, PACKAGES, PROFILE, ROSTER
 from wire import package
+from wire.control import Quiet, State
 
 _fsync, _connect = os.fsync, device.store._connect
 
@@ -207,6 +212,25 @@ def packages(days: Days) -> None:
         days.say(f"taken {number}")
 
 
+def versions(days: Days) -> None:
+    """A card on which two releases are switched to: one proves itself, the other never does."""
+    there = Versions(days.card)
+    begin = partial(there.begin, 0)
+    steps: list[Callable[[], object]] = [partial(there.switch, 1, 10), begin, there.end, there.prove]
+    steps += [partial(there.switch, 2), *[begin] * (STARTS_MAX + 1)]
+    for number, step in enumerate(steps, 1):
+        step()
+        days.say(f"done {number}")
+
+
+def standing(days: Days) -> None:
+    """A card on which the numbers of one control card after the other are remembered."""
+    remembering = Standing(SimStorage(days.card), Trust("trial", "u-0", {}, {}), lambda *_, **__: None)
+    for number in (1, 2, 3):
+        remembering.take(Taken(Quiet(State.ON), "cards quiet", number, b""))
+        days.say(f"taken {number}")
+
+
 def evening(days: Days) -> None:
     """One life on an empty card, which is all that it takes to show what a missing guard costs."""
     days.live(partial(_keeping, days), signal.SIGKILL)
@@ -235,7 +259,7 @@ def _without_commits() -> None:
     device.store._connect = connect
 
 
-DAYS = {each.__name__: each for each in (weeks, spoiled, evening, packages, recovery)}
+DAYS = {each.__name__: each for each in (weeks, spoiled, evening, packages, standing, versions, recovery)}
 WITHOUT: dict[str, Callable[[], object]] = {
     "files": lambda: _sync_if(_is_folder),
     "folders": lambda: _sync_if(lambda handle: not _is_folder(handle)),

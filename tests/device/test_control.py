@@ -225,6 +225,13 @@ def test_a_unit_without_a_date_takes_what_does_no_harm_and_no_training(undated: 
     assert undated.records()[-1].mode is Mode.LIVE
 
 
+def test_a_unit_that_was_off_for_weeks_and_has_no_clock_of_its_own_takes_a_card_of_today(undated: World) -> None:
+    undated.unit.clock.is_set, undated.unit.clock.is_kept = True, False
+    undated.unit.clock.jump_seconds = -30 * DAY
+    assert show(undated, NETWORK) is Signal.CONTROL_DONE
+    assert show(undated, Training(), begin=DATE - 40 * DAY) is Signal.CONTROL_REFUSED, "it may be another exercise's"
+
+
 def test_a_unit_without_a_date_goes_by_the_last_receipt(undated: World) -> None:
     undated.exchange.mend()
     undated.scan(acta(1))
@@ -271,3 +278,25 @@ def test_a_card_shown_between_two_parts_of_an_acta_leaves_it_open(in_brazil: Wor
     first, incident, second = in_brazil.records()
     assert second.first == in_brazil.identity(1)
     assert incident.first == first.first
+
+
+def test_a_card_that_lies_beside_an_acta_neither_spoils_it_nor_is_done(here: World) -> None:
+    assert here.scan(card(here.deployed, Training()), acta(1)) is Signal.KEPT
+    assert [record.payloads for record in here.records()] == [(acta(1),)]
+    assert here.logged(Event.CONTROL_REFUSED)
+    here.scan(acta(2))
+    assert {record.mode for record in here.records()} == {Mode.LIVE}
+    assert here.settle()
+    assert len(here.mesas()) == 2
+
+
+def test_two_cards_in_one_frame_are_no_card(here: World) -> None:
+    both = (card(here.deployed, ON), card(here.deployed, Incident("late")))
+    assert here.scan(*both) is Signal.AGAIN
+    assert not here.unit.body.indicator.is_quiet
+
+
+def test_what_only_begins_like_a_card_is_kept_and_refused(here: World) -> None:
+    payload = f"testigo/card/1\n{acta(1)}"
+    assert here.scan(payload) is Signal.CONTROL_REFUSED
+    assert [record.payloads for record in here.records()] == [(payload,)]

@@ -131,6 +131,15 @@ def test_a_card_that_has_forgotten_what_it_took_goes_by_what_it_has(
         packages.chosen(trial.package)
 
 
+def test_a_card_whose_package_has_rotted_goes_by_the_same_one_beside_its_settings(
+    trial: Deployed, packages: Packages, tmp_path: Path
+) -> None:
+    (tmp_path / "card" / FILE).write_bytes(b"rot")
+    assert number_of(packages, trial) == 1
+    assert packages.settle(trial.package, 1).refused == ""
+    assert (tmp_path / "card" / FILE).read_bytes() == trial.package.read_bytes()
+
+
 LINES = 80
 """More than it takes to take a package."""
 

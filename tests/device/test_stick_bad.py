@@ -1,5 +1,6 @@
 """The bad stick: full, locked, of another deployment, no stick at all: told in one sentence, and nothing is lost."""
 
+import errno
 import os
 import shutil
 import subprocess
@@ -9,9 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from device.folder import Folder
 from device.log import Event
 from device.signals import Signal
+from tests.device.controlling import move
 from tests.device.field import Field, field, logged, own
+from wire.package import FILE
 
 
 @pytest.fixture
@@ -127,3 +131,40 @@ def test_thousands_of_files_of_no_meaning_do_not_hinder_an_export(here: Field) -
         (own(stick, unit) / f"hub-{number}-{'0' * 32}.receipt").write_bytes(b"")
     assert here.visit(unit, stick) is Signal.STICK_DONE
     assert here.imported(stick) == [f"{unit.name}: imported 1 record, 1 picture"]
+
+
+@pytest.mark.parametrize("name", [FILE, "hub-a.move"])
+def test_a_file_that_cannot_be_read_is_told_and_everything_goes_out_all_the_same(
+    here: Field, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (unit,), stick = here.units, here.stick()
+    here.scan(unit, 1)
+    (stick / "testigo" / "trial").mkdir(parents=True)
+    for bad in (stick / FILE, stick / "testigo" / "trial" / "hub-a.move"):
+        bad.write_bytes(b"rot")
+    read = Folder.pieces
+
+    def pieces(folder: Folder, asked: str, bytes_max: int) -> Iterator[bytes]:
+        if asked == name:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return read(folder, asked, bytes_max)
+
+    monkeypatch.setattr(Folder, "pieces", pieces)
+    assert here.visit(unit, stick) is Signal.STICK_DONE
+    assert len(list(own(stick, unit).glob("*.envelope"))) == 1
+    (line,) = [*logged(unit, Event.PACKAGE_REFUSED), *logged(unit, Event.CONTROL_REFUSED)][name != FILE :][:1]
+    assert f"{name}: Input/output error" in line
+
+
+def test_what_the_card_cannot_file_of_a_stick_does_not_keep_its_records_from_going_out(here: Field) -> None:
+    (unit,), stick = here.units, here.stick()
+    here.scan(unit, 1)
+    (stick / "testigo" / "trial").mkdir(parents=True)
+    (stick / "testigo" / "trial" / "hub-a.move").write_bytes(move(here.deployed, 0, 5, 1900))
+    (unit.settings.card / "standing.new").mkdir()  # the card refuses what is to be remembered
+    assert here.visit(unit, stick) is Signal.STICK_DONE
+    assert len(list(own(stick, unit).glob("*.envelope"))) == 1
+    assert logged(unit, Event.CARD_BAD)
+    (unit.settings.card / "standing.new").rmdir()
+    here.visit(unit, stick)
+    assert logged(unit, Event.MOVED)

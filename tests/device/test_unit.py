@@ -12,6 +12,7 @@ from device.signals import Signal
 from sim.body import EXPOSURE_MS
 from tests.device.world import World, acta, leaves, picture, world
 from tests.wire.samples import BR_PARTS
+from wire.package import FILE
 from wire.record import Mode
 from wire.topics import Leaf
 
@@ -165,6 +166,8 @@ def test_the_card_tells_nothing_of_what_was_seen(here: World) -> None:
     centro, number = acta(1).split(".")[:2]
     telling = [acta(1), f"{centro}.{number}", centro, "7,7,7,7", FOREIGN, "cinema", here.settings.profile.id]
     for path in here.settings.card.rglob("*"):
+        if path.name == FILE:
+            continue  # the deployment package says the same to every unit, whatever it has seen
         content = path.read_bytes() if path.is_file() else b""
         assert [text for text in telling if text.encode() in content or text in path.name] == []
         assert picture(acta(1))[:64] not in content

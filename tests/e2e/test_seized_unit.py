@@ -22,8 +22,11 @@ from sim import paper, photo
 from tests.e2e.card_image import CardImage, why_not
 from tests.e2e.forensics import Secrets, readable
 from tests.e2e.world import Program, World, pile, wait_until
-from wire import profiles
+from tests.wire.samples import signing_key
+from wire import note, profiles
 from wire.acta import Acta
+from wire.control import Control, Network
+from wire.note import KeySigner
 
 pytestmark = [pytest.mark.e2e, pytest.mark.skipif(bool(why_not()), reason=why_not())]
 
@@ -32,11 +35,17 @@ PLACE = "Liceo Andrés Bello"
 
 STRANGE = "WIFI:T:WPA;S:Red Casa Rivas;P:muchas gracias;;"
 NETWORK = "Red Casa Rivas"
+JOINED = Network("Teléfono de José", "la casa de la esquina")
+"""Of the control card that the unit was shown, which operators have signed."""
+OPERATORS = KeySigner("cards", signing_key("seized operators"))
+
+DAY = 86_400
 
 HEX = "[0-9a-fA-F]{32,}"
 NOTE_WORDS = (
     '"(?:at|chain|chunks|deployment|extras|hash|hub|missing|pictures|prev|record|seq|sha256|size|unit|whole)":',
     "testigo/(?:envelope|receipt|refused|holding)/1",
+    r'\{"first":"","moves":\{\},"numbers":\{"cards\+[0-9a-f]{8} network":7\}\}',  # which control cards were taken
     "[A-Za-z0-9+/]{90,100}={0,2}",  # a signature; what it may hide is searched for as base64
 )
 NAMES = "(?:table|index)[a-z_0-9]{1,60}"  # of SQLite's own
@@ -58,6 +67,13 @@ class Seized:
         """The card."""
         return CardImage(self.world.card())
 
+    @property
+    def without_package(self) -> bytes:
+        """The image, but for the deployment package, which says the same to every unit; its roster names all mesas."""
+        package = self.world.made.package.read_bytes()
+        assert self.image.count(package) == 1, "it lies there in one piece, and once"
+        return self.image.replace(package, bytes(len(package)))
+
 
 @dataclass(frozen=True)
 class Trays:
@@ -66,14 +82,15 @@ class Trays:
     first: Path
     second: Path
     secrets: Secrets
+    mesas: tuple[str, ...]
 
 
 @pytest.fixture(scope="module")
 def trays(tmp_path_factory: pytest.TempPathFactory) -> Trays:
     folder = tmp_path_factory.mktemp("trays")
     payloads = [STRANGE]
-    words = [PLACE, NETWORK]
-    piles = []
+    words = [PLACE, NETWORK, JOINED.name, JOINED.passphrase]
+    piles, mesas = [], []
     for seed, sheets in ((11, 5), (12, 3)):
         made = folder / f"{PLACE} {seed}"
         piles.append(pile(made, sheets, seed))
@@ -81,19 +98,28 @@ def trays(tmp_path_factory: pytest.TempPathFactory) -> Trays:
         payloads += [paper.random_payload(chance) for _ in range(sheets)]
     strange = photo.photograph(paper.draw(STRANGE), seed=1, size=(1536, 864), dpmm=11.5 / 3)
     (piles[0] / "strange.jpg").write_bytes(strange.jpeg())
+    now = int(time.time())
+    signed = Control(
+        begin=now - DAY, deployment="trial", end=now + DAY, number=7, order=JOINED, signer="cards", units=()
+    )
+    card = paper.draw(note.write(signed, OPERATORS).decode("latin-1"))
+    (piles[1] / "!card.jpg").write_bytes(photo.photograph(card, seed=2, size=(1536, 864), dpmm=11.5 / 3).jpeg())
     profile = profiles.named("ve-2024-presidential")
     for payload in payloads[1:]:
         acta = profile.read([payload])
         assert isinstance(acta, Acta)
+        mesas.append(acta.mesa)
         words += [acta.mesa, payload.partition(".")[0]]
     pictures = [path.read_bytes() for tray in piles for path in tray.iterdir()]
-    return Trays(piles[0], piles[1], Secrets(payloads, words, pictures))
+    return Trays(piles[0], piles[1], Secrets(payloads, words, pictures), tuple(mesas))
 
 
 @contextlib.contextmanager
 def used(folder: Path, trays: Trays) -> Iterator[Seized]:
     """A unit that has kept, sent, been receipted, waited, been killed and purged, and was then unplugged."""
     world = World(folder / "world", hubs=2, brokers=1)
+    with_roster = world.made.next_package(roster=trays.mesas, cards=(str(OPERATORS.verifier),))
+    world.made.package.write_bytes(with_roster)
     began = int(time.time())
     try:
         with CardImage(world.card()) as card:
@@ -109,6 +135,7 @@ def used(folder: Path, trays: Trays) -> Iterator[Seized]:
             assert re.match(r"[1-9]\d* records purged", purged(world))
             world.power_on(trays.second)
             wait_until(lambda: world.kept() == 8, "two more are kept")
+            assert [each["kind"] for each in world.unit.events("control-taken")] == ["network"]
             world.unit.kill()  # somewhere in the third
             world.power_on()
             wait_until(lambda: len(world.unit.events("started")) == 3, "it has started once more")
@@ -133,15 +160,19 @@ def seized(tmp_path_factory: pytest.TempPathFactory, trays: Trays) -> Iterator[S
 
 
 def test_the_image_of_a_card_tells_nothing_of_what_was_read(seized: Seized) -> None:
-    assert seized.secrets.found_in(seized.image) == []
+    assert seized.secrets.found_in(seized.without_package) == []
     assert len(seized.image) > 500_000, "pictures were kept in it"
+
+
+def test_the_package_tells_which_mesas_are_expected_and_nothing_of_what_was_read(seized: Seized, trays: Trays) -> None:
+    package = seized.world.made.package.read_bytes()
+    assert package.endswith("".join(f"{mesa}\n" for mesa in sorted(trays.mesas)).encode())
+    assert all(word.encode() not in package for word in (PLACE, NETWORK, JOINED.name, JOINED.passphrase))
 
 
 def test_nothing_can_be_read_on_it_but_numbers_and_our_own_words(seized: Seized) -> None:
     mounted_at = re.escape(str(seized.world.card()))
-    # The deployment package says the same to every unit, whatever it has read.
-    package = [re.escape(line) for line in seized.world.made.package.read_text().splitlines() if line]
-    assert readable(seized.image, [*package, HEX, *NOTE_WORDS, NAMES, SCHEMA, mounted_at]) == []
+    assert readable(seized.without_package, [HEX, *NOTE_WORDS, NAMES, SCHEMA, mounted_at]) == []
 
 
 def test_neither_settings_nor_log_tell_anything_of_what_was_read(seized: Seized) -> None:

@@ -40,8 +40,13 @@ class Port:
         (self.root / "dev").mkdir()
         self.folder.mkdir()
         self.said: list[str] = []
-        self.mounter = Mounter(self.folder, os.getuid(), os.getgid(), self.said.append, self.root, {"ext4": ""})
+        self.mounter = self.new_mounter()
         self._loops: list[str] = []
+
+    def new_mounter(self, unmount: str = "umount") -> Mounter:
+        """A mounter; where systemd does not run, it asks util-linux's programs (tests/nspawn asks systemd's)."""
+        own = os.getuid(), os.getgid()
+        return Mounter(self.folder, *own, self.said.append, self.root, {"ext4": ""}, ("mount",), (unmount,))
 
     def plug(self, image: Path, name: str = "sda1") -> None:
         """Puts a stick in."""
@@ -60,7 +65,9 @@ class Port:
 
     def close(self) -> None:
         """Leaves nothing behind."""
-        self.mounter.close()
+        for place in self.folder.iterdir():
+            if place.is_mount():
+                subprocess.run(["umount", place], check=True)
         for loop in self._loops:
             subprocess.run(["losetup", "--detach", loop], check=True)
 

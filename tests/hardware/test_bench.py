@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -21,19 +22,20 @@ from PIL import Image
 from device import settings
 from device.keys import signer_from
 from device.ports import BodyEvent, ButtonHeld
+from device.readiness import FILE as FILE_OF_REPORT
+from device.readiness import found
 from hardware import calibration
-from hardware.__main__ import REPORT, main, run
-from hardware.bench import PARTS, Bench, Button, UncalibratedError, calibrate
+from hardware.__main__ import UNENDED, main, report, run, self_test
+from hardware.bench import PARTS, UNATTENDED, Bench, Button, UncalibratedError, calibrate
 from hardware.calibration import FILE
 from hardware.camera import open_camera, open_stream
-from hardware.clock import EARLIEST_SECONDS
+from hardware.clock import EARLIEST_SECONDS, SystemClock
 from hardware.pins import Pins
 from sim import deployment
 from tests.device.world import VE, acta, picture
 from tests.hardware.roots import write
 from tests.hardware.stream import FakeCamera, FakeLibrary, encode
 from tests.house.tree import ROOT
-from wire import note
 from wire.errors import OurFault
 from wire.readiness import Readiness
 
@@ -310,11 +312,17 @@ def test_whether_the_clock_board_runs_is_told(unit: Unit, since: str | None, out
     assert unit.words("clock")[0] == outcome
 
 
+def reported(unit: Unit) -> Readiness:
+    """What the report on the card says, verified as hubs verify it."""
+    report = found(unit.card, unit.settings.deployment, signer_from(unit.settings.key, unit.settings.unit).verifier)
+    assert report is not None
+    return report[1]
+
+
 def test_all_of_it_ends_in_a_report_that_the_units_key_has_signed(unit: Unit) -> None:
     made = calibrate(unit.bench)
     assert run(unit.bench, "all") == 0
-    verifier = signer_from(unit.settings.key, unit.settings.unit).verifier
-    said = note.read((unit.card / REPORT).read_bytes(), Readiness, {unit.settings.unit: verifier}).statement
+    said = reported(unit)
     assert [check.part for check in said.checks] == list(PARTS)
     assert said.calibration == made.id
     assert {check.part for check in said.checks if check.outcome == "absent"} == {"marks", "battery", "power", "clock"}
@@ -324,10 +332,57 @@ def test_all_of_it_ends_in_a_report_that_the_units_key_has_signed(unit: Unit) ->
 def test_one_part_that_is_bad_keeps_none_of_the_others_from_being_looked_at(unit: Unit) -> None:
     unit.camera = None
     assert run(unit.bench, "all") == 1
-    verifier = signer_from(unit.settings.key, unit.settings.unit).verifier
-    said = note.read((unit.card / REPORT).read_bytes(), Readiness, {unit.settings.unit: verifier}).statement
-    bad = {check.part for check in said.checks if check.outcome == "bad"}
+    bad = {check.part for check in reported(unit).checks if check.outcome == "bad"}
     assert bad == {"look", "read", "focus", "marks"}
+
+
+def test_the_self_test_asks_nobody_anything_and_says_by_which_firmware_it_was(unit: Unit) -> None:
+    unit.is_there = False
+    assert run(unit.bench, "self-test") == 0
+    assert not any("press" in words or "lay" in words for words in unit.said)
+    said = reported(unit)
+    assert [check.part for check in said.checks] == list(UNATTENDED)
+    assert {check.part: check.outcome for check in said.checks if check.outcome != "absent"} == {
+        "card": "good",
+        "look": "good",
+    }
+    assert said.firmware == version("testigo")
+
+
+def test_a_self_test_that_is_cut_short_has_said_so_in_a_report_that_stays(unit: Unit) -> None:
+    class CutError(BaseException):
+        """The power goes."""
+
+    def cut() -> Any:
+        raise CutError
+
+    with pytest.raises(CutError):
+        self_test(replace(unit.bench, camera=cut))
+    said = {check.part: check for check in reported(unit).checks}
+    assert {part: said[part].words for part in said if said[part].outcome == "bad"} == {
+        "look": UNENDED,
+        "marks": UNENDED,
+    }
+    assert said["card"].outcome == "good"
+
+
+def test_a_later_report_is_told_from_an_earlier_one_though_the_clock_has_stepped_back(
+    unit: Unit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ages = []
+    for seconds in (EARLIEST_SECONDS + 86_400, EARLIEST_SECONDS + 90_000, EARLIEST_SECONDS):
+        monkeypatch.setattr(SystemClock, "seconds", lambda _clock, now=seconds: now)
+        report(unit.bench, [])
+        ages.append(reported(unit).age)
+    assert ages == sorted(set(ages))
+    assert len({date for date, _ in ages}) == 1
+
+
+@pytest.mark.parametrize("left", [b"", b"half a rep"])
+def test_a_report_that_nobody_can_read_is_written_anew(unit: Unit, left: bytes) -> None:
+    (unit.card / FILE_OF_REPORT).write_bytes(left)
+    report(unit.bench, [])
+    assert reported(unit).number == 1
 
 
 def test_without_pins_each_part_that_needs_them_says_in_one_sentence_what_lacks(unit: Unit, tmp_path: Path) -> None:

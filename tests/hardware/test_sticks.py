@@ -5,15 +5,15 @@ import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from queue import Queue
+from queue import Empty, Queue
 
 import pytest
 
 from device.ports import BodyEvent, PartMissing, Stick, StickIn, StickOut, StickWorked
 from hardware import kernel
 from hardware.kernel import MOUNTS, Mount, mount_table, mounts
-from hardware.mounter import KINDS, SAFE, Mounter, main
-from hardware.sticks import Socket, mounts_in
+from hardware.mounter import KINDS, RELEASE, SAFE, Mounter, main
+from hardware.sticks import RELEASE_LOOK_SECONDS, Socket, mounts_in
 from tests.hardware.roots import USB, Port, image, mounting, port, write
 
 SECONDS = 30
@@ -84,7 +84,7 @@ def test_what_is_no_stick_of_ours_is_told_once_and_left_alone(here: Port, tmp_pa
         here.mounter.look()
     assert here.said == ["stick sda1: it is none of ext4, or broken: format it anew, or put in another"]
     assert table(here) == {}
-    assert sorted(path.name for path in here.folder.iterdir()) == ["release"]
+    assert sorted(path.name for path in here.folder.iterdir()) == [RELEASE]
 
 
 def test_a_disk_that_is_not_on_usb_is_no_stick(here: Port, tmp_path: Path) -> None:
@@ -156,7 +156,7 @@ def test_a_stick_that_is_in_use_is_released_later(here: Port, watched: Watched, 
     stick = watched.stick()
     with (stick.folder / "open").open("w"):
         stick.beside(stick.release)
-        wish = here.folder / "release/sda1"
+        wish = here.folder / ".release/sda1"
         while not wish.exists():
             pass
         here.mounter.look()
@@ -173,7 +173,7 @@ def test_a_stick_that_is_pulled_while_it_is_released_is_not_released(
     here.mounter.look()
     stick = watched.stick()
     stick.beside(stick.release)
-    while not (here.folder / "release/sda1").exists():
+    while not (here.folder / ".release/sda1").exists():
         pass
     here.pull()
     here.mounter.look()
@@ -182,7 +182,7 @@ def test_a_stick_that_is_pulled_while_it_is_released_is_not_released(
     assert isinstance(worked.outcome, OSError)
     assert worked.outcome.errno == errno.ENODEV
     assert StickOut(stick) in found
-    assert here.said[-2:] == ["stick sda1: it was pulled before it was released", "stick sda1: unmounted"]
+    assert here.said[-1] == "stick sda1: unmounted"
 
 
 def test_a_mount_that_is_not_safe_is_refused_in_a_sentence(here: Port, watched: Watched, tmp_path: Path) -> None:
@@ -202,9 +202,9 @@ def test_a_mount_that_is_not_safe_is_refused_in_a_sentence(here: Port, watched: 
 
 
 def test_a_wish_for_what_is_not_a_stick_does_nothing(here: Port, tmp_path: Path) -> None:
-    for name in ("sda1", "release", ".."):
+    for name in ("sda1", RELEASE, ".."):
         if name != "..":
-            (here.folder / "release" / name).touch()
+            (here.folder / RELEASE / name).touch()
     here.plug(image(tmp_path))
     here.mounter.look()
     here.mounter.look()
@@ -214,7 +214,7 @@ def test_a_wish_for_what_is_not_a_stick_does_nothing(here: Port, tmp_path: Path)
 def test_only_the_units_user_can_wish(tmp_path: Path) -> None:
     (tmp_path / "sticks").mkdir(mode=0o755)
     Mounter(tmp_path / "sticks", os.getuid(), os.getgid(), lambda _words: None, tmp_path)
-    assert (tmp_path / "sticks/release").stat().st_mode & 0o777 == 0o700
+    assert (tmp_path / "sticks" / RELEASE).stat().st_mode & 0o777 == 0o700
     assert (tmp_path / "sticks").stat().st_mode & 0o777 == 0o755
 
 
@@ -227,11 +227,61 @@ def test_the_disk_that_the_system_runs_from_is_no_stick_though_it_is_on_usb(here
     assert (table(here), here.said) == ({}, [])
 
 
+def test_a_stick_is_released_once_its_unmounting_has_ended_and_not_before(
+    here: Port, watched: Watched, tmp_path: Path
+) -> None:
+    """The kernel takes it from the table of mounts first, and writes to it what it had not written yet after that."""
+    gate, slow = tmp_path / "gate", tmp_path / "slow"
+    os.mkfifo(gate)
+    slow.write_text(f'#!/bin/sh\numount "$1" && read ended <{gate}\n')
+    slow.chmod(0o755)
+    here.mounter = here.new_mounter(str(slow))
+    here.plug(image(tmp_path))
+    with mounting(here):
+        stick = watched.stick()
+        stick.beside(stick.release)
+        while table(here):
+            pass
+        try:
+            with pytest.raises(Empty):
+                watched.posted.get(timeout=3 * RELEASE_LOOK_SECONDS)
+        finally:
+            gate.write_text("ended\n")
+        assert watched.next() == StickWorked(stick, None)
+
+
+def test_a_stick_that_is_pulled_while_a_file_of_it_is_open_is_unmounted_when_that_is_closed(
+    here: Port, tmp_path: Path
+) -> None:
+    here.plug(image(tmp_path))
+    here.mounter.look()
+    with (here.folder / "sda1/open").open("w"):
+        here.pull()
+        here.mounter.look()
+        assert list(table(here)) == ["sda1"]
+    here.mounter.look()
+    assert table(here) == {}
+    assert not (here.folder / "sda1").exists()
+
+
+def test_what_systemd_has_unmounted_itself_is_forgotten(here: Port, tmp_path: Path) -> None:
+    of_stick = image(tmp_path)
+    here.plug(of_stick)
+    here.mounter.look()
+    here.pull()
+    subprocess.run(["umount", here.folder / "sda1"], check=True)
+    here.mounter.look()
+    assert not (here.folder / "sda1").exists()
+    here.plug(of_stick)
+    here.mounter.look()
+    assert list(table(here)) == ["sda1"]
+
+
 def test_a_mounter_that_was_killed_goes_on_where_it_was(here: Port, watched: Watched, tmp_path: Path) -> None:
     here.plug(image(tmp_path))
     here.mounter.look()
     stick = watched.stick()
-    here.mounter = Mounter(here.folder, os.getuid(), os.getgid(), here.said.append, here.root, {"ext4": ""})
+    here.mounter = here.new_mounter()
     here.mounter.look()
     assert here.said == ["stick sda1: mounted (ext4)"]
     with mounting(here):
@@ -255,7 +305,7 @@ def test_a_wish_that_is_no_file_stops_nobody(here: Port, watched: Watched, tmp_p
     here.plug(image(tmp_path))
     here.mounter.look()
     watched.stick()
-    (here.folder / "release/sda1").mkdir()
+    (here.folder / ".release/sda1").mkdir()
     here.mounter.look()
     here.mounter.look()
     assert table(here) == {}

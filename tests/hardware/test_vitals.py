@@ -239,10 +239,11 @@ def test_a_card_that_is_gone_takes_nothing(tmp_path: Path) -> None:
     [
         ("1", str(EARLIEST_SECONDS + 9), False, "rtc", False),
         ("1", str(EARLIEST_SECONDS + 9), True, "system", False),
-        ("0", str(EARLIEST_SECONDS + 9), False, "system", False),
-        ("1", "86400", False, "system", True),  # its cell is flat
-        ("1", None, False, "system", True),  # it stopped, and reading it fails
-        (None, None, False, "system", False),  # there is none
+        ("0", str(EARLIEST_SECONDS + 9), False, "stop", False),
+        ("1", "86400", False, "stop", True),  # its cell is flat
+        ("1", None, False, "stop", True),  # it stopped, and reading it fails
+        (None, None, False, "stop", False),  # there is none
+        (None, None, True, "system", False),
     ],
 )
 def test_where_the_date_comes_from_is_told(

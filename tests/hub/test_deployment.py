@@ -1,11 +1,19 @@
 """The deployment: what was published for one election is nothing in another, whoever republishes it there."""
 
 from dataclasses import replace
+from pathlib import Path
 
+import pytest
+
+from hub import settings
+from hub.ledger import Ledger
+from hub.running import about
+from sim import deployment
 from tests.hub.conftest import HubHere
 from tests.hub.some_unit import DEPLOYMENT, Publication, SomeUnit, some_payload
 from wire import note
 from wire.envelope import context
+from wire.errors import OurFault
 from wire.seal import seal
 
 OTHER = "another-election"
@@ -64,3 +72,25 @@ def test_on_a_topic_of_another_deployment_nobody_answers(hub: HubHere) -> None:
     other = of_another_deployment(hub.unit())
     press = other.press(some_payload())
     assert hub.take(press) == []
+
+
+def gone_by(hub: Path, *, write: bool) -> None:
+    """Opens a hub's ledger as its package says: as the hub itself does, or who reads the totals."""
+    chosen = settings.read(hub)
+    with Ledger.opened(chosen.database, about(chosen), write=write):
+        pass
+
+
+def test_a_hub_goes_back_to_no_older_package_and_neither_do_its_totals(tmp_path: Path) -> None:
+    deployed = deployment.make(tmp_path / "trial", 1, 1883, "ve-2024-presidential")
+    first = deployed.package.read_bytes()
+    gone_by(deployed.hub, write=True)
+    deployed.package.write_bytes(deployed.next_package(number=10))
+    gone_by(deployed.hub, write=False)  # who only reads need not wait for the hub
+    gone_by(deployed.hub, write=True)
+    deployed.package.write_bytes(first)
+    for write in (True, False):
+        with pytest.raises(OurFault, match="package 1 is older than 10, by which it was kept: bring the latest"):
+            gone_by(deployed.hub, write=write)
+    deployed.package.write_bytes(deployed.next_package(number=11))
+    gone_by(deployed.hub, write=True)

@@ -18,6 +18,23 @@ CACHE = Path(os.environ.get("TESTIGO_NSPAWN", "no-nspawn"))
 SECONDS = 120.0
 """How long anything may take on a machine that is busy with something else."""
 
+STICK_BYTES = 256 * 1024**2
+"""Room for a release."""
+
+MOUNTER = """
+import pwd, time
+from pathlib import Path
+from hardware.mounter import LOOK_SECONDS, Mounter
+user = pwd.getpwnam("testigo")
+own = user.pw_uid, user.pw_gid
+say = lambda words: print(words, flush=True)
+mounter = Mounter(Path("/run/testigo-sticks"), *own, say, Path("/run/socket"), {"xfs": "", "ext4": ""})
+while True:
+    mounter.look()
+    time.sleep(LOOK_SECONDS)
+"""
+"""The mounter's own program, but that it looks for sticks elsewhere, none of the first kind, as exFAT is not."""
+
 
 class Machine:
     """A machine; not running at first.
@@ -109,9 +126,67 @@ class Machine:
                 ticks += sum(map(int, words[11:15]))
         return ticks / os.sysconf("SC_CLK_TCK")
 
+    @property
+    def inside(self) -> Path:
+        """What its first process sees of the disk, from outside."""
+        return Path(f"/proc/{self.leader}/root")
+
     def pins(self) -> "Pins":
         """The pins of the firmware that runs in it."""
-        return Pins(self.root, Path(f"/proc/{self.leader}", "root", "run/chip/pins"))
+        return Pins(self.root, self.inside / "run/chip/pins")
+
+
+class Stick:
+    """A stick of a machine: a loop device with ext4, for not every kernel has FAT, on a USB that only its mounter sees.
+
+    Args:
+        machine: whose socket it is put in.
+        content: the folder of what is on it.
+    """
+
+    def __init__(self, machine: Machine, content: Path) -> None:
+        image = machine.folder / "stick.img"
+        owner = machine.says("sh", "-c", "echo $(id -u testigo):$(id -g testigo)").strip()
+        with image.open("wb") as file:
+            file.truncate(STICK_BYTES)
+        form = ("-q", "-t", "ext4", "-E", f"root_owner={owner}")
+        subprocess.run(["mke2fs", *form, "-d", content, image], check=True)
+        found = subprocess.run(["losetup", "--find", "--show", image], capture_output=True, text=True, check=True)
+        self._device = Path(found.stdout.strip())
+        self.name = self._device.name
+        self.place = machine.inside / "run/testigo-sticks" / self.name
+        self._machine = machine
+
+    def __enter__(self) -> "Stick":
+        """Puts it in; the mounter, in the sandbox of its service, is shown it in a tree of its own."""
+        machine, device = self._machine, self._device
+        number = device.stat().st_rdev
+        at = machine.inside / "run/socket"
+        usb, block = at / "sys/devices/usb1" / self.name, at / "sys/class/block"
+        machine.does("mkdir", "--parents", "/run/socket")
+        # A file system on which devices can be opened; and not /dev: for what is there systemd waits until udev tells.
+        machine.does("mount", "-t", "tmpfs", "socket", "/run/socket")
+        for folder in (usb, block, at / "dev"):
+            folder.mkdir(parents=True, exist_ok=True)
+        (usb / "dev").write_text(f"{os.major(number)}:{os.minor(number)}\n")
+        (usb / "diskseq").write_text(Path("/sys/class/block", self.name, "diskseq").read_text())
+        for place in (device, Path("/run/socket", device.relative_to("/"))):
+            machine.does("mknod", str(place), "b", str(os.major(number)), str(os.minor(number)))
+        (at / "mounter.py").write_text(MOUNTER)
+        drop_in = machine.inside / "run/systemd/system/testigo-sticks.service.d"
+        drop_in.mkdir(parents=True, exist_ok=True)
+        begin = "/data/app/current/bin/python -I /run/socket/mounter.py"
+        (drop_in / "socket.conf").write_text(f"[Service]\nExecStart=\nExecStart={begin}\n")
+        (block / self.name).symlink_to(f"../../devices/usb1/{self.name}")
+        machine.does("systemctl", "daemon-reload")
+        machine.does("systemctl", "restart", "testigo-sticks")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Pulls it."""
+        (self._machine.inside / "run/socket/sys/class/block" / self.name).unlink()
+        self._machine.does("umount", "/run/socket")
+        subprocess.run(["losetup", "--detach", self._device], check=True)
 
 
 class Pins:
@@ -130,11 +205,11 @@ class Pins:
         self._chip.chip_drive(bcm, level)
 
 
-def until(what: Callable[[], object], otherwise: str, seconds: float = SECONDS) -> str:
-    """Waits until something is so; what it then is, as text."""
+def until(what: Callable[[], object], otherwise: str | Callable[[], str], seconds: float = SECONDS) -> str:
+    """Waits until something is so; what it then is, as text. Otherwise there are these words, or what is said then."""
     end, pause = time.monotonic() + seconds, threading.Event()
     while time.monotonic() < end:
         if found := what():
             return str(found)
         pause.wait(0.1)
-    raise AssertionError(otherwise)
+    raise AssertionError(otherwise if isinstance(otherwise, str) else otherwise())

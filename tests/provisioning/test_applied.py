@@ -39,6 +39,7 @@ class Machine:
         self.authority = authority
         shutil.copytree(authority.folder / "hubs" / HUB / "broker", self.at)
         self.register.parent.mkdir()
+        shutil.copy(authority.folder / "register.txt", self.register)
         self.stick.mkdir()
 
     def carry(self) -> None:
@@ -159,6 +160,14 @@ def test_what_the_authority_did_not_make_so_changes_nothing(
     assert (machine.state(), machine.told) == (before, 1)
 
 
+def test_a_register_that_the_hub_does_not_read_is_not_made(machine: Machine) -> None:
+    machine.carry()
+    machine.register = machine.register.with_name("regster.txt")
+    with pytest.raises(OurFault, match=r"regster\.txt: there is none: nothing was changed; name the one of hub\.toml"):
+        machine.apply()
+    assert not machine.register.exists()
+
+
 def test_nobody_comes_back_with_an_older_set(authority: Authority, units: list[Path], machine: Machine) -> None:
     machine.carry()
     older = shutil.copytree(machine.stick, machine.stick.with_name("older"))
@@ -200,11 +209,11 @@ def test_of_two_copies_that_went_different_ways_none_undoes_the_other_and_both_c
     machine.authority = other
     machine.carry()
     before = machine.state()
-    with pytest.raises(OurFault, match=r"does not know .*: of two copies of the authority it is the other: nothing was"):
+    with pytest.raises(OurFault, match=r"does not know .* it is the other: nothing was changed"):
         machine.apply()
     assert machine.state() == before
-    together = ["cp", "-an", authority.folder / "hubs", authority.folder / "units", other.folder]
-    subprocess.run(together, check=True)
+    folders = [str(folder) for folder in (authority.folder / "hubs", authority.folder / "units", other.folder)]
+    subprocess.run(["cp", "-an", *folders], check=True)
     other.publish()
     machine.carry()
     machine.apply()

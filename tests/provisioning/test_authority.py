@@ -200,7 +200,7 @@ def test_who_is_revoked_belongs_no_more(authority: Authority, units: list[Path])
 
 
 def test_a_server_that_keeps_older_lists_goes_by_the_newest(authority: Authority, units: list[Path]) -> None:
-    """OpenSSL keeps each list it is given, as Mosquitto does when told; of two it goes by the one of the later moment."""
+    """OpenSSL keeps each list it is given, as Mosquitto does when told; of two it goes by the later."""
     server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(authority.folder / "ca.pem"))
     home = authority.folder / "hubs" / HUB / "broker"
     server.load_cert_chain(home / "broker.pem", home / "broker.key")
@@ -259,5 +259,6 @@ def test_the_program_does_it_all(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert [f"2 private keys of {name} removed" in said for name in names] == [False, True, True]
     assert main(["revoke", folder, "u-zzzzzzzz", *asks]) == 2
     assert "no unit or hub" in capsys.readouterr().err
-    assert main(["hub", folder, "hub-b", "--host", "é", *asks]) == 2
-    assert "give plain names" in capsys.readouterr().err
+    for host in ("é", "hub.example:8883", "192.0.2.777", "hub-b, hub-c", ""):
+        assert main(["hub", folder, "hub-b", "--host", host, *asks]) == 2
+        assert "give plain names" in capsys.readouterr().err

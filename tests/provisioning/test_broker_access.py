@@ -141,7 +141,8 @@ def test_a_unit_publishes_on_its_own_topics_and_hears_its_receipts(
     assert hub.subscribe("testigo/1/trial/+/envelope") == 1
     assert hub.subscribe("testigo/1/trial/+/chunk/+/+") == 1
     assert unit.subscribe(topic(units[0], Leaf.RECEIPT)) == 1
-    sent = [(Leaf.ENVELOPE, ""), (Leaf.CHUNK, f"/{'0' * 64}/7"), (Leaf.HOLDING, ""), (Leaf.BEAT, "")]
+    sent = [(Leaf.ENVELOPE, ""), (Leaf.CHUNK, f"/{'0' * 64}/7")]
+    sent += [(leaf, "") for leaf in (Leaf.HOLDING, Leaf.BEAT, Leaf.READINESS)]
     for leaf, rest in sent:
         assert unit.publish(topic(units[0], leaf, rest)) in (0, 0x10)  # 0x10: nobody listens
     assert {hub.came.get(timeout=SECONDS) for _ in range(2)} == {topic(units[0], *each) for each in sent[:2]}

@@ -8,6 +8,7 @@ import os
 import shutil
 import stat
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -168,6 +169,20 @@ def test_each_step_may_be_taken_any_number_of_times(authority: Authority, unit: 
     assert registered(authority) == register_before
 
 
+def test_a_unit_that_enrolled_at_two_copies_of_the_authority_is_revoked_by_either(
+    authority: Authority, unit: Born, stick: Path, tmp_path: Path
+) -> None:
+    other = replace(authority, folder=shutil.copytree(authority.folder, tmp_path / "other"))
+    unit.step(stick)
+    outcomes(authority, stick)
+    assert unit.step(stick)
+    outcomes(other, stick)
+    other.revoke(unit.token.unit)
+    has = x509.load_pem_x509_certificate((unit.own / "tls.pem").read_bytes())
+    listed = x509.load_pem_x509_crl((other.folder / "crl.pem").read_bytes())
+    assert listed.get_revoked_certificate_by_serial_number(has.serial_number)
+
+
 def rewritten(unit: Born, signer: Signer, key: ec.EllipticCurvePrivateKey, **other: str) -> bytes:
     """A request with the unit's token, whoever signs and whatever it asks for."""
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, other.pop("named", unit.token.unit))])
@@ -276,10 +291,10 @@ def _rubbish(authority: Authority, unit: Born, tmp_path: Path) -> bytes:
 
 
 REFUSED: dict[Callable[[Authority, Born, Path], bytes], str] = {
-    _of_another_authority: "not trusted here",
-    _with_a_guessed_token: "not trusted here",
+    _of_another_authority: "of no card that was prepared here: take the copy of the authority that prepared it",
+    _with_a_guessed_token: "of no card that was prepared here",
     _with_another_key_put_in_on_the_way: "does not match the text",
-    _for_a_key_it_does_not_have: "not trusted here",
+    _for_a_key_it_does_not_have: "of no card that was prepared here",
     _signed_by_its_token_alone: "does not end in a blank line and one signature line",
     _to_another_deployment: "asks to belong to other, this is trial",
     _with_a_certificate_for_another: "is not u-",

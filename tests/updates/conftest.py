@@ -1,5 +1,7 @@
 """What the tests of updates begin with: a desk that has signed one release, and a unit that knows its root."""
 
+import copy
+import shutil
 from pathlib import Path
 
 import pytest
@@ -7,11 +9,20 @@ import pytest
 from tests.updates.desk import Desk, Unit, root_of
 
 
-@pytest.fixture
-def desk(tmp_path: Path) -> Desk:
-    """A desk whose first release is for all units."""
-    desk = Desk(tmp_path / "desk")
+@pytest.fixture(scope="session")
+def first_desk(tmp_path_factory: pytest.TempPathFactory) -> Desk:
+    """A desk whose first release is for all units; each test takes a copy."""
+    desk = Desk(tmp_path_factory.mktemp("updates") / "desk")
     desk.release("0.1.1")
+    return desk
+
+
+@pytest.fixture
+def desk(tmp_path: Path, first_desk: Desk) -> Desk:
+    """The same, for one test."""
+    desk = copy.copy(first_desk)
+    desk.folder = Path(shutil.copytree(first_desk.folder, tmp_path / "desk"))
+    desk.roots = list(first_desk.roots)
     return desk
 
 

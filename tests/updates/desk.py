@@ -4,6 +4,7 @@ import base64
 import ensurepip
 import hashlib
 import shutil
+import ssl
 import threading
 import zipfile
 from collections.abc import Iterator, Sequence
@@ -181,9 +182,15 @@ def root_of(desk: Desk) -> bytes:
 
 
 @contextmanager
-def served(folder: Path, kind: type[SimpleHTTPRequestHandler] = SimpleHTTPRequestHandler) -> Iterator[str]:
+def served(
+    folder: Path, kind: type[SimpleHTTPRequestHandler] = SimpleHTTPRequestHandler, certificate: Path | None = None
+) -> Iterator[str]:
     """A web server of that folder on loopback; its address."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(kind, directory=str(folder)))
+    if certificate is not None:
+        speaks = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        speaks.load_cert_chain(certificate)
+        server.socket = speaks.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:

@@ -9,7 +9,7 @@ import pytest
 
 from device.versions import Versions
 from provisioning.release import requirements
-from tests.updates.desk import Desk, Unit, root_of, wheels_of
+from tests.updates.desk import MADE, Desk, Unit, root_of, wheels_of
 from wire.errors import OurFault
 
 
@@ -49,5 +49,5 @@ def test_a_version_whose_starts_cannot_be_counted_is_returned_from_at_once(small
     unit.versions.switch(1)
     with pytest.raises(OSError, match="No space left"):
         (small / "records").write_bytes(bytes(2**21))
-    assert unit.versions.begin() == 1
+    assert unit.versions.begin(MADE) == 1
     assert unit.versions.current == 0

@@ -14,7 +14,7 @@ import pytest
 from device.versions import STARTS_MAX, Versions
 from provisioning.release import requirements
 from tests.house.tree import ROOT
-from tests.updates.desk import Unit, wheels_of
+from tests.updates.desk import MADE, Unit, wheels_of
 
 CHANGES = {"os.mkdir", "os.remove", "os.rename", "os.rmdir", "os.symlink", "os.truncate", "subprocess.Popen"}
 
@@ -88,7 +88,7 @@ def check_update_cut(unit: Unit, step: int, from_: int) -> None:
 
 
 def test_wherever_an_update_is_cut_the_current_version_is_whole(unit: Unit, seed: int) -> None:
-    check_update_cut(unit, 7, seed % 7)
+    check_update_cut(unit, 19, seed % 19)
 
 
 @pytest.mark.hunt
@@ -99,22 +99,22 @@ def test_at_each_change_of_an_update_a_cut_leaves_the_current_version_whole(unit
 def test_wherever_a_start_on_trial_is_cut_the_unit_returns_in_bounded_tries(unit: Unit) -> None:
     assert unit.run() == ["PREPARED"]
     for starts in range(STARTS_MAX + 1):
-        for each in enumerate_cuts(unit, lambda one: one.versions.begin(), 1):
+        for each in enumerate_cuts(unit, lambda one: one.versions.begin(MADE), 1):
             versions, tries = each.versions, 0
             while versions.current != 0:
-                versions.begin()
+                versions.begin(MADE)
                 tries += 1
             assert tries <= STARTS_MAX + 1 - starts
             assert versions.failed == 1, "or the same release would be fetched again, and again"
             assert versions.proven == 0
-        unit.versions.begin()
+        unit.versions.begin(MADE)
         for place in unit.folder.parent.glob("cut-*"):
             shutil.rmtree(place)
 
 
 def test_wherever_the_proof_is_cut_it_comes_with_the_next_look(unit: Unit) -> None:
     assert unit.run() == ["PREPARED"]
-    unit.versions.begin()
+    unit.versions.begin(MADE)
     for each in enumerate_cuts(unit, Unit.run, 1):
         assert each.versions.current == 1
         each.run()
@@ -135,7 +135,7 @@ def check_first_cut(tmp_path: Path, step: int, from_: int) -> None:
 
 
 def test_wherever_the_first_installation_is_cut_it_is_done_at_the_next_start(tmp_path: Path, seed: int) -> None:
-    check_first_cut(tmp_path, 7, seed % 7)
+    check_first_cut(tmp_path, 19, seed % 19)
 
 
 @pytest.mark.hunt

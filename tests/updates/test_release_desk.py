@@ -5,11 +5,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from securesystemslib.signer import CryptoSigner
 
 from provisioning.__main__ import main
-from provisioning.release import Repository
-from tests.updates.desk import MADE, Desk, Unit, wheels_of, write_wheel
+from provisioning.release import SNAPSHOT_DAYS, SOON_DAYS, TARGETS_DAYS, Repository, make_key, read_public
+from tests.updates.desk import DAY_SECONDS, MADE, Desk, Unit, wheels_of, write_wheel
+from wire.errors import OurFault
+from wire.release import RELEASES_MAX
 
+PASSPHRASE = "six words drawn by five dice"
 KEYS = ("ana", "bruno", "carla", "releases", "mirrors")
 
 
@@ -17,9 +21,12 @@ KEYS = ("ana", "bruno", "carla", "releases", "mirrors")
 def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Five keys, made as people make them; each passphrase costs as much time as it is worth."""
     folder = tmp_path_factory.mktemp("keys")
-    (folder / "passphrase").write_text("six words drawn by five dice\n")
-    for name in KEYS:
-        assert say(folder, "key", f"{name}.key") == 0
+    (folder / "passphrase").write_text(f"{PASSPHRASE}\n")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in KEYS:
+            public = make_key(folder / f"{name}.key", PASSPHRASE)
+            (folder / name).write_text(read_public(public).keyid[:16])
+            patch.setattr("provisioning.files.KDF_ITERATIONS", 1000)  # one that costs what it is worth is enough
     return folder
 
 
@@ -44,7 +51,10 @@ def test_from_keys_to_a_release_on_a_unit(tmp_path: Path, keys: Path, capsys: py
         ("sign", repository, "carla.key"),
     ):
         assert say(keys, *command) == 0
-    assert "signed; it lacks 1 more" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "signed; it lacks 1 more" in said
+    assert said.count("2 of 3 sign root: ") == 2, "whoever signs is shown what"
+    assert (keys / "ana").read_text() in said
     signed_by = ("--targets", "releases.key", "--snapshot", "mirrors.key")
     wheels = wheels_of(tmp_path / "wheels", "0.1.1")
     assert say(keys, "add", repository, str(wheels), "--share", "10", *signed_by) == 0
@@ -77,7 +87,7 @@ def test_from_keys_to_a_release_on_a_unit(tmp_path: Path, keys: Path, capsys: py
         (("sign", "R", "ana.key"), "draw up a root first"),
         (("refresh", "R", "--snapshot", "mirrors.key"), "there is no release yet"),
         (("root", "R", "--targets", "nobody.pub"), "nobody.pub"),
-        (("sign", "R", "nobody.key"), "name its file"),
+        (("refresh", "R", "--snapshot", "nobody.key"), "name its file"),
     ],
 )
 def test_what_cannot_be_is_one_sentence_and_changes_nothing(
@@ -95,7 +105,12 @@ def test_what_cannot_be_is_one_sentence_and_changes_nothing(
 def test_a_wrong_passphrase_is_said_to_be_one(tmp_path: Path, keys: Path, capsys: pytest.CaptureFixture[str]) -> None:
     wrong = tmp_path / "wrong"
     wrong.write_text("six other words drawn by dice\n")
-    assert main(["release", "--passphrase-file", str(wrong), "sign", str(tmp_path), str(keys / "ana.key")]) == 2
+    assert (
+        main(
+            ["release", "--passphrase-file", str(wrong), "refresh", str(tmp_path), "--snapshot", str(keys / "ana.key")]
+        )
+        == 2
+    )
     assert "the passphrase does not open it" in capsys.readouterr().err
 
 
@@ -106,6 +121,7 @@ def test_a_wrong_passphrase_is_said_to_be_one(tmp_path: Path, keys: Path, capsys
         (lambda wheels: next(wheels.glob("testigo-*")).unlink(), "no wheel of testigo"),
         (lambda wheels: write_wheel(wheels, "lens", "2.0"), "several wheels of lens"),
         (lambda wheels: (wheels / "odd.whl").touch(), "not the name of a wheel"),
+        (lambda wheels: (wheels / "laptop-1-cp313-cp313-manylinux_2_17_x86_64.whl").touch(), "not for a unit"),
     ],
 )
 def test_what_is_no_release_is_not_signed(
@@ -133,3 +149,40 @@ def test_other_bytes_under_a_name_that_is_still_taken_are_refused(tmp_path: Path
     wheels = wheels_of(tmp_path / "wheels", "0.1.1", lines="version = 'another'")
     with pytest.raises(Exception, match="raise its version"):
         desk.repository.add(wheels, 10, desk.targets, desk.snapshot)
+
+
+def test_what_ends_soon_is_said_and_what_is_to_be_done(desk: Desk) -> None:
+    assert [line.rpartition(" ")[0] for line in desk.repository.ends()] == [
+        f"{what} holds until" for what in ("root", "targets", "timestamp")
+    ]
+    desk.now += (SNAPSHOT_DAYS - SOON_DAYS) * DAY_SECONDS + 1
+    assert [line.partition(": ")[2] for line in desk.repository.ends()] == [
+        "",
+        "",
+        "SOON, so 'release refresh' is needed",
+    ]
+    desk.now = MADE + TARGETS_DAYS * DAY_SECONDS
+    desk.repository.refresh(desk.snapshot)
+    assert [line.partition(": ")[2] for line in desk.repository.ends()] == [
+        "",
+        "SOON, so 'release spread', with the share it has is needed",
+        "",
+    ], "the mirrors' key cannot renew what the key of releases signed"
+
+
+def test_whoever_signs_a_root_is_shown_what_is_new_in_it(desk: Desk) -> None:
+    thief = CryptoSigner.generate_ecdsa().public_key
+    holders = [signer.public_key for signer in desk.roots]
+    desk.repository.draw_root([*holders[:2], thief], emergency=7)
+    said = "\n".join(desk.repository.drawn())
+    assert f"{thief.keyid[:16]} (new)" in said
+    assert said.count("(new)") == 1
+    assert "EMERGENCY: release 7" in said
+
+
+def test_more_releases_in_part_than_a_unit_reads_are_refused_before_anything_is_signed(desk: Desk) -> None:
+    for number in range(RELEASES_MAX - 1):
+        desk.release(f"0.2.{number}", share=10)
+    with pytest.raises(OurFault, match="spread one to all"):
+        desk.release("0.3", share=10)
+    assert len(desk.repository.index.releases) == RELEASES_MAX

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from device.update import since_ready
-from device.versions import PROVEN_SECONDS, STARTS_MAX, Versions, main
+from device.versions import PROVEN_SECONDS, STARTS_MAX, TRIES_MAX, Versions, main
 from provisioning.release import requirements
-from tests.updates.desk import Desk, Unit, wheels_of
+from tests.updates.desk import DAY, MADE, Desk, Unit, wheels_of
+from wire.release import FREEZE_SECONDS
 
 
 @pytest.fixture
@@ -27,7 +28,7 @@ def version_run_by(versions: Versions, link: str) -> str:
 
 
 def test_a_version_that_was_ready_for_long_enough_stays(on_trial: Unit) -> None:
-    on_trial.versions.begin()
+    on_trial.versions.begin(MADE)
     on_trial.ready = PROVEN_SECONDS - 1
     assert on_trial.run() == []
     on_trial.ready = PROVEN_SECONDS
@@ -50,17 +51,67 @@ def test_a_version_that_does_not_get_ready_is_returned_from_after_its_starts(
 ) -> None:
     on_trial.ready = ready
     for _ in range(STARTS_MAX):
-        assert on_trial.versions.begin() is None
+        assert on_trial.versions.begin(MADE) is None
         assert on_trial.run() == []
         assert on_trial.versions.current == 1
-    assert on_trial.versions.begin() == 1
+    assert on_trial.versions.begin(MADE) == 1
     assert (on_trial.versions.current, on_trial.versions.failed) == (0, 1)
-    assert on_trial.versions.begin() is None, "and the one before is not on trial"
+    assert on_trial.versions.begin(MADE) is None, "and the one before is not on trial"
+
+
+def test_a_unit_that_is_switched_off_by_its_button_or_begins_anew_is_not_returned_for_that(on_trial: Unit) -> None:
+    """As often as a volunteer, who tries how it is done, switches a unit on and off."""
+    versions = on_trial.versions
+    for _ in range(3 * STARTS_MAX):
+        assert versions.begin(MADE) is None
+        versions.end()
+    for _ in range(STARTS_MAX):
+        assert versions.begin(MADE) is None, "and bad ones are counted for themselves"
+    assert versions.begin(MADE) == 1
+
+
+def test_a_version_that_ends_well_as_soon_as_it_is_ready_is_returned_from_in_the_end(on_trial: Unit) -> None:
+    for _ in range(TRIES_MAX):
+        assert on_trial.versions.begin(MADE) is None
+        on_trial.versions.end()
+    assert on_trial.versions.begin(MADE) == 1
+
+
+def test_the_end_of_the_version_before_is_no_good_end_of_the_one_that_waits(on_trial: Unit) -> None:
+    on_trial.versions.end()
+    assert on_trial.versions.starts == on_trial.versions.bad_starts == 0
+    for _ in range(STARTS_MAX):
+        assert on_trial.versions.begin(MADE) is None
+    on_trial.versions.end()
+    on_trial.versions.end()
+    assert on_trial.versions.bad_starts == STARTS_MAX - 2, "said twice, which systemd does not: no less than none"
+    on_trial.versions.prove()
+    on_trial.versions.end()
+
+
+def test_what_was_prepared_in_time_does_not_begin_its_trial_in_the_freeze(on_trial: Unit) -> None:
+    """A unit that was off meanwhile: on election day it runs what it ran before."""
+    versions = on_trial.versions
+    assert versions.begin(DAY - FREEZE_SECONDS) == 1
+    assert (versions.current, versions.failed) == (0, -1)
+    on_trial.now, on_trial.day = DAY + 1, DAY + 10**8
+    assert on_trial.run() == ["PREPARED"], "after the day it comes again"
+    assert versions.begin(DAY + 2) is None
+    assert versions.begin(DAY + 10**9) is None, "a trial that has begun goes on, however a clock jumps"
+
+
+def test_the_release_that_is_let_through_the_freeze_begins_its_trial_in_it(unit: Unit, desk: Desk) -> None:
+    desk.repository.draw_root(emergency=1)
+    for signer in desk.roots[:2]:
+        desk.repository.sign_root(signer)
+    unit.now = DAY
+    assert unit.run() == ["PREPARED"]
+    assert unit.versions.begin(DAY) is None
 
 
 def test_what_was_returned_from_is_not_taken_again_and_the_next_release_is(on_trial: Unit, desk: Desk) -> None:
     for _ in range(STARTS_MAX + 1):
-        on_trial.versions.begin()
+        on_trial.versions.begin(MADE)
     assert on_trial.run() == []
     assert not on_trial.versions.home(1).exists()
     desk.release("0.1.2")
@@ -70,7 +121,7 @@ def test_what_was_returned_from_is_not_taken_again_and_the_next_release_is(on_tr
 
 def test_while_one_is_on_trial_no_other_is_fetched(on_trial: Unit, desk: Desk) -> None:
     desk.release("0.1.2")
-    on_trial.versions.begin()
+    on_trial.versions.begin(MADE)
     on_trial.ready = None
     assert on_trial.run() == []
     assert on_trial.versions.current == 1
@@ -97,13 +148,23 @@ def test_a_start_costs_nothing_to_speak_of_and_needs_only_what_every_python_has(
     ended = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True)
     assert {"msgspec", "tuf", "numpy", "cryptography"}.isdisjoint(ended.stdout.split())
     folder = str(on_trial.versions.folder)
+    (on_trial.versions.home(1) / "until").unlink()  # the program goes by today's date
+    assert [main([what, folder]) for what in ("begin", "end")] == [0, 0]
+    assert (on_trial.versions.starts, on_trial.versions.bad_starts) == (1, 0)
     assert [main(["begin", folder]) for _ in range(STARTS_MAX + 1)] == [0] * (STARTS_MAX + 1)
     assert on_trial.versions.current == 0
 
 
+def test_who_asks_for_something_else_is_told_what_there_is(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["last"]) == 2
+    assert "usage" in capsys.readouterr().err
+
+
+@pytest.mark.hunt
 def test_the_first_version_is_installed_from_the_card_by_the_real_pip(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path,
 ) -> None:
+    """As tests/nspawn has it with all of a unit's wheels; here it is only pip and this machine's Python."""
     wheels = wheels_of(tmp_path / "wheels", "0.1.0", with_pip=True)
     pinned = tmp_path / "requirements.txt"
     pinned.write_text(requirements(wheels))
@@ -112,8 +173,6 @@ def test_the_first_version_is_installed_from_the_card_by_the_real_pip(
         assert main(["first", str(versions.folder), str(wheels), str(pinned), "0"]) == 0
     assert (versions.current, versions.proven, versions.failed) == (0, 0, -1)
     assert version_run_by(versions, "current") == "0.1.0"
-    assert main(["last"]) == 2
-    assert "usage" in capsys.readouterr().err
 
 
 @pytest.mark.hunt

@@ -3,13 +3,14 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from device.update import IDLE_SECONDS, main
 from tests.house.tree import ROOT
-from tests.updates.desk import Desk, Unit
+from tests.updates.desk import MADE, Desk, Unit
 from tests.wire.samples import PACKAGE, PACKAGES, PROFILE, ROSTER
 from wire import package
 
@@ -22,8 +23,9 @@ echo ActiveEnterTimestampMonotonic=1000000
 
 
 @pytest.fixture
-def home(tmp_path: Path, desk: Desk, unit: Unit) -> Path:
+def home(desk: Desk, unit: Unit, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A unit's folder with its settings file, whose mirror is a stick."""
+    monkeypatch.setattr("tempfile.tempdir", None)  # which the program sets for itself
     (unit.folder / "update.toml").write_text(
         'unit = "u-v8skdnn7"\napp = "app"\ncard = "card"\npackage = "deployment.testigo"\nroot = "update-root.json"\n'
         f'packages = "{PACKAGES.verifier}"\nmirrors = ["{desk.folder}"]\n'
@@ -35,15 +37,19 @@ def home(tmp_path: Path, desk: Desk, unit: Unit) -> Path:
     (unit.folder / "bin").mkdir()
     (unit.folder / "bin" / "systemctl").write_text(SYSTEMCTL)
     (unit.folder / "bin" / "systemctl").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{unit.folder / 'bin'}:{os.environ['PATH']}")
     return unit.folder
 
 
-def say(home: Path) -> "subprocess.CompletedProcess[str]":
+def program(home: Path) -> "subprocess.CompletedProcess[str]":
+    """As systemd starts it."""
     command = [sys.executable, "-m", "device.update", "--settings", str(home / "update.toml")]
-    path = f"{home / 'bin'}:{os.environ['PATH']}"
-    return subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, check=False, env={**os.environ, "PATH": path}
-    )
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def say(home: Path, capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
+    """The same, without what a new interpreter costs: its exit status, and what it said."""
+    return main(["--settings", str(home / "update.toml")]), capsys.readouterr().err
 
 
 def take(home: Path, **changes: int) -> None:
@@ -54,36 +60,49 @@ def take(home: Path, **changes: int) -> None:
     (home / "card" / package.FILE).write_bytes(package.write(later, PROFILE, ROSTER.text, PACKAGES))
 
 
-def test_from_a_stick_to_a_proven_release(home: Path, unit: Unit) -> None:
+def test_from_a_stick_to_a_proven_release(home: Path, unit: Unit, capsys: pytest.CaptureFixture[str]) -> None:
     take(home, day=10**11)
-    ended = say(home)
+    ended = program(home)
     assert (ended.returncode, ended.stderr.count("\n")) == (0, 1), ended.stderr
     assert ended.stderr.endswith("level=info event=prepared release=1\n")
-    unit.versions.begin()
-    assert say(home).stderr.endswith("level=info event=proven release=1\n")
+    unit.versions.begin(MADE)
+    assert say(home, capsys)[1].endswith("level=info event=proven release=1\n")
     assert unit.versions.proven == 1
 
 
-def test_the_package_that_the_unit_took_last_says_when_election_day_is(home: Path) -> None:
+def test_the_package_that_the_unit_took_last_says_when_election_day_is(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     take(home, day=0)
-    assert "event=frozen" in say(home).stderr
+    assert "event=frozen" in say(home, capsys)[1]
 
 
-def test_where_systemd_says_nothing_nothing_is_proven(home: Path, unit: Unit) -> None:
+def test_where_systemd_says_nothing_nothing_is_proven(
+    home: Path, unit: Unit, capsys: pytest.CaptureFixture[str]
+) -> None:
     take(home, day=10**11)
-    say(home)
-    unit.versions.begin()
+    say(home, capsys)
+    unit.versions.begin(MADE)
     (home / "bin" / "systemctl").write_text("#!/bin/sh\nexit 1\n")
-    ended = say(home)
-    assert ended.returncode == 2
-    assert "systemd does not say how testigo-unit.service is" in ended.stderr
+    status, said = say(home, capsys)
+    assert status == 2
+    assert "systemd does not say how testigo-unit.service is" in said
     assert unit.versions.is_on_trial
 
 
-def test_rubbish_in_the_place_of_a_package_does_not_keep_away_what_may_mend_it(home: Path) -> None:
+def _endless(place: Path) -> None:
+    place.touch()
+    os.truncate(place, 1 << 40)
+
+
+@pytest.mark.parametrize("rubbish", [lambda place: place.write_bytes(b"rubbish"), _endless, os.mkfifo, os.mkdir])
+def test_rubbish_in_the_place_of_a_package_does_not_keep_away_what_may_mend_it(
+    home: Path, rubbish: Callable[[Path], object], capsys: pytest.CaptureFixture[str]
+) -> None:
     """Who has broken the firmware can write to the card, and must not be able to stay."""
-    (home / "card" / package.FILE).write_bytes(b"rubbish")
-    said = say(home).stderr
+    place = home / "card" / package.FILE
+    rubbish(place)
+    _, said = say(home, capsys)
     assert "event=package-bad" in said
     assert "event=frozen release=1" in said, "what the unit began with holds: its election day is long past"
 
@@ -102,6 +121,7 @@ def test_what_cannot_be_used_is_named_and_nothing_changes(
     home: Path, unit: Unit, capsys: pytest.CaptureFixture[str], file: str, content: bytes, why: str
 ) -> None:
     (home / file).write_bytes(content)
-    assert main(["--settings", str(home / "update.toml")]) in (0, 2)
-    assert why in capsys.readouterr().err
+    status, said = say(home, capsys)
+    assert status in (0, 2)
+    assert why in said
     assert unit.versions.current == 0

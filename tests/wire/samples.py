@@ -296,6 +296,8 @@ readinesses = st.builds(
     ),
     date=st.dates().map(lambda date: f"{date:%Y-%m-%d}".zfill(10)),
     deployment=names,
+    firmware=words,
+    number=st.integers(1, INTEGER_MAX),
     unit=st.just("unit-7"),
 )
 attacheds = st.builds(Attached, sha256=hashes, size=st.integers(0, 65536))
@@ -461,6 +463,8 @@ READINESS = Readiness(
     ),
     date="2024-07-27",
     deployment=DEPLOYMENT,
+    firmware="0.1.0",
+    number=2,
     unit="unit-7",
 )
 

@@ -48,6 +48,8 @@ def test_a_beat_keeps_its_bounds(name: str, good: list[Any], bad: list[Any]) -> 
         ("checks", [[], [CHECK] * CHECKS_MAX], [[CHECK] * (CHECKS_MAX + 1), [{}], [CHECK | {"place": ""}]]),
         ("date", ["2024-07-28"], ["2024-07-28T20:24:06Z", ""]),
         ("deployment", ["d"], [""]),
+        ("firmware", ["0.1.0.dev1+a"], ["", "0 1"]),
+        ("number", [1, INTEGER_MAX], [0, INTEGER_MAX + 1]),
         ("unit", [], ["unit-8"]),
     ],
 )
@@ -64,6 +66,12 @@ def test_a_readiness_with_all_it_may_say_fits_into_a_note() -> None:
     check = Check(outcome="absent", part="p" * 64, words="ñ" * 400)
     full = msgspec.structs.replace(READINESS, checks=(check,) * CHECKS_MAX)
     assert len(note.write(full, UNIT)) <= note.NOTE_BYTES_MAX
+
+
+def test_a_later_readiness_has_the_higher_age() -> None:
+    later = [("2024-07-27", 9), ("2024-07-27", 10), ("2024-07-28", 1)]
+    ages = [msgspec.structs.replace(READINESS, date=date, number=number).age for date, number in later]
+    assert ages == sorted(ages)
 
 
 def test_a_later_beat_of_a_chain_has_the_higher_age() -> None:

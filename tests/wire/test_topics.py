@@ -44,6 +44,7 @@ def test_no_text_is_taken_for_a_topic_unless_it_would_be_built_so(text: str) -> 
     [
         ("testigo/1/caracas/unit-7/envelope", Topic("caracas", "unit-7", Leaf.ENVELOPE)),
         ("testigo/1/caracas/unit-7/holding", Topic("caracas", "unit-7", Leaf.HOLDING)),
+        ("testigo/1/caracas/unit-7/readiness", Topic("caracas", "unit-7", Leaf.READINESS)),
         ("testigo/1/caracas/unit-7/receipt", Topic("caracas", "unit-7", Leaf.RECEIPT)),
         (f"{CHUNK}/0", Topic("caracas", "unit-7", Leaf.CHUNK, "ab" * 32, 0)),
         (f"{CHUNK}/1023", Topic("caracas", "unit-7", Leaf.CHUNK, "ab" * 32, 1023)),
@@ -87,4 +88,5 @@ def test_units_send_on_every_leaf_but_their_receipts() -> None:
         "testigo/1/caracas/+/chunk/+/+",
         "testigo/1/caracas/+/holding",
         "testigo/1/caracas/+/beat",
+        "testigo/1/caracas/+/readiness",
     ]
