@@ -22,8 +22,8 @@ from device.power import Power
 from device.store import Store
 from hub.ledger import Ledger
 from sim.__main__ import main
-from sim.clock import SteppedClock
-from sim.hunt import StuckError, bounded, ends_within, hunt, hunt_many, report
+from sim.hunt import StuckError, ends_within, hunt, hunt_many, report
+from tests.house.tree import ROOT
 
 # Who is killed closes no files.
 pytestmark = pytest.mark.filterwarnings(
@@ -140,16 +140,23 @@ def test_the_hunt_sees(monkeypatch: pytest.MonkeyPatch, spoil: Any, promise: str
     assert promise in broken
 
 
-def test_a_night_that_stands_still_fails_and_says_where_and_how_to_see_it_again(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    after = SteppedClock.after
-    monkeypatch.setattr(SteppedClock, "after", lambda clock, _ms, action: after(clock, 0, action))
-    monkeypatch.setattr(sim.hunt, "STUCK_SECONDS", 3)
-    night = bounded(11, HOURS, None)
-    assert night.broken.startswith("it comes to an end: after 3 s it stands at ")
-    assert ".py:" in night.broken
-    assert "replay: testigo-sim hunt --seed 11 --hours 0.3" in report(night)
+STANDING_STILL = """
+import sim.hunt
+from sim.clock import SteppedClock
+
+after = SteppedClock.after
+SteppedClock.after = lambda clock, _ms, action: after(clock, 0, action)
+sim.hunt.STUCK_SECONDS = 3
+print(sim.hunt.report(sim.hunt.bounded(11, 0.3, None)))
+"""
+
+
+def test_a_night_that_stands_still_fails_and_says_where_and_how_to_see_it_again() -> None:
+    night = subprocess.run([sys.executable, "-c", STANDING_STILL], capture_output=True, text=True, cwd=ROOT)
+    *_, broken, replay = night.stdout.splitlines() or [night.stderr]
+    assert broken.startswith("seed 11: it comes to an end: after 3 s it stands at ")
+    assert ".py:" in broken
+    assert replay == "replay: testigo-sim hunt --seed 11 --hours 0.3"
 
 
 class _Stubborn:
