@@ -1,5 +1,6 @@
 """The MQTT link and the hub's name: a broker is believed by what its certificate bears, wherever it is."""
 
+import contextlib
 import socket
 import ssl
 import threading
@@ -91,12 +92,13 @@ def test_the_hubs_name_is_not_said_in_the_handshake(folder: Path) -> None:
         def serve() -> None:
             plug, _ = server.accept()
             said.put(plug.recv(4096, socket.MSG_PEEK))
-            with context.wrap_socket(plug, server_side=True) as tls:
+            # Whom it does not believe the link leaves at once, and a server may still have been saying something.
+            with contextlib.suppress(OSError), context.wrap_socket(plug, server_side=True) as tls:
                 tls.recv(1)
 
         thread = threading.Thread(target=serve)
         thread.start()
         connected(folder, Address("127.0.0.1", server.getsockname()[1], TLS, "hub-b"))
         thread.join()
-    assert b"hub-b" not in said.get()
-    assert asked.get() is None
+    assert b"hub-b" not in said.get(timeout=20)
+    assert asked.get(timeout=20) is None
