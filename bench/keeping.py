@@ -18,7 +18,6 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -122,7 +121,7 @@ class Made:
     def write(self, sealed: bytes, _number: int) -> Writing:
         """Takes a sealed picture."""
         self._sealed.append(sealed)
-        return Writing(Future(), Future())
+        return Writing()
 
     def keep(self, envelope: Note[Envelope], publication: bytes, _pictures: Sequence[Writing]) -> None:
         """Takes the envelope."""

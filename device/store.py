@@ -117,12 +117,8 @@ class Kept:
         return f"{self.chain}-{self.seq}.envelope"
 
 
-@dataclass(frozen=True, slots=True)
-class Writing:
-    """A picture on its way to the card: the kernel has it, then the card."""
-
-    written: "Future[BinaryIO]"
-    synced: "Future[None]"
+Writing = Future[BinaryIO]
+"""A picture on its way to the card."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -429,8 +425,7 @@ class Store:
             number: which of the record's pictures it is.
         """
         self._on_thread()
-        written = self.aside.submit(_write, self.folder / f"picture-{number}.new", sealed)
-        return Writing(written, self.aside.submit(lambda: _sync(written.result())))
+        return self.aside.submit(_begin, self.folder / f"picture-{number}.new", sealed)
 
     def keep(self, envelope: Note[Envelope], publication: bytes, pictures: Sequence[Writing]) -> None:
         """Keeps a record and its pictures; when this returns they survive a power cut.
@@ -448,12 +443,13 @@ class Store:
         names = [f"{picture.sha256}.picture" for picture in statement.pictures]
         self._is_sure = False
         try:
-            for picture in pictures:
-                picture.written.result()
-            # Not before: both files are on the card sooner when they are synced side by side.
-            write_durably(self.folder / "envelope.new", publication)
-            for number, (name, picture) in enumerate(zip(names, pictures, strict=True)):
-                picture.synced.result()
+            files = [picture.result() for picture in pictures]
+            file = _write(self.folder / "envelope.new", publication)
+            # Not before: all are on the card sooner when they are synced side by side.
+            syncing = [self.aside.submit(_sync, each) for each in files]
+            _sync(file)
+            for number, (name, synced) in enumerate(zip(names, syncing, strict=True)):
+                synced.result()
                 (self.folder / f"picture-{number}.new").replace(self.folder / name)
             # The envelope's file comes last: where it is, its pictures are.
             (self.folder / "envelope.new").replace(self.folder / f"{statement.chain}-{statement.seq}.envelope")
@@ -897,6 +893,13 @@ def _write(path: Path, content: bytes) -> BinaryIO:
         with contextlib.suppress(OSError):  # closing writes what could not be written once more
             file.close()
         raise
+    return file
+
+
+def _begin(path: Path, content: bytes) -> BinaryIO:
+    """Hands a new file to the kernel, which begins at once to write it to the card."""
+    file = _write(path, content)
+    os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
     return file
 
 
