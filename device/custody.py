@@ -334,7 +334,7 @@ class Custody:
         self._show()
 
     def _show(self) -> None:
-        self._waits = self._store.waiting_count(self._settings.receipts) > 0
+        self._waits = not self._store.is_sure or self._store.waiting_count(self._settings.receipts) > 0
         if self._lamp is Signal.REFUSED and self._clock.ms() < self._refused_until:
             return  # the receipts that come with a refusal must not hide it
         if self._instead is not None:

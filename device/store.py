@@ -372,6 +372,11 @@ class Store:
         except OSError as error:
             raise _refused(error) from error
 
+    @property
+    def is_sure(self) -> bool:
+        """Whether it is known what the card holds: not after a write that failed, until `recover`."""
+        return self._is_sure
+
     def reserve(self, size: int) -> None:
         """Sees to it that there is room for so many bytes; what may be purged is, if there is not.
 
@@ -443,10 +448,12 @@ class Store:
         names = [f"{picture.sha256}.picture" for picture in statement.pictures]
         self._is_sure = False
         try:
-            files = [picture.result() for picture in pictures]
-            file = _write(self.folder / "envelope.new", publication)
-            # Not before: all are on the card sooner when they are synced side by side.
-            syncing = [self.aside.submit(_sync, each) for each in files]
+            try:
+                for picture in pictures:
+                    picture.result()
+                file = _write(self.folder / "envelope.new", publication)
+            finally:  # not before: all are on the card sooner when they are synced side by side
+                syncing = [self.aside.submit(_sync_written, picture) for picture in pictures]
             _sync(file)
             for number, (name, synced) in enumerate(zip(names, syncing, strict=True)):
                 synced.result()
@@ -901,6 +908,10 @@ def _begin(path: Path, content: bytes) -> BinaryIO:
     file = _write(path, content)
     os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
     return file
+
+
+def _sync_written(picture: Writing) -> None:
+    _sync(picture.result())
 
 
 def _sync(file: BinaryIO) -> None:

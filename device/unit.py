@@ -93,6 +93,9 @@ from wire.topics import Leaf
 WAKE_MS = 100
 """How often time is looked at; a verdict may be shown this much too long."""
 
+RECOVER_MS = 10_000
+"""How often a card that has refused is looked at again: that reads the names of all its files."""
+
 CARD_TOLD_MS = 60_000
 """How often it is told again that the card refuses: what is tried each second would fill the log."""
 
@@ -149,6 +152,7 @@ class Unit:
         self._mesas: set[str] = set()
         self._pressed_at: Ms = 0
         self._card_told_at: Ms = 0
+        self._recover_at: Ms = 0
         self._power = Power(body.storage, body.clock.power)
         self._quiet = Quiet(body.storage, settings.sound, settings.number)
         body.indicator.quiet(self._quiet.is_on)
@@ -306,6 +310,7 @@ class Unit:
         if self._sticks.wake(now):
             self._with_card(lambda: self._custody.show(self._sticks.signal))
         if not isinstance(self._state, Searching):  # whoever has pressed waits for a verdict
+            self._recover(now)
             self.is_off = self.is_off or self._health.is_empty(now)
             # Nor does it start anew under a finger, or instead of going off.
             is_wanted = self._hangs or (self._has_newer and self._is_between and self._sticks.is_idle(now))
@@ -329,6 +334,15 @@ class Unit:
                 self._card_told_at = now + CARD_TOLD_MS
                 self._log(Event.CARD_BAD, why=str(error))
                 self._body.indicator.show(FaultCode.CARD_WORN)
+
+    def _recover(self, now: Ms) -> None:
+        """What the card may have kept though it refused is found and sent, even if nobody presses again."""
+        if self.store.is_sure or now < self._recover_at:
+            return
+        self._recover_at = now + RECOVER_MS
+        with contextlib.suppress(CardError):  # told and shown when the write failed
+            self.store.recover()
+            self._custody.kept()
 
     def _make_room(self, now: Ms) -> None:
         if self._room.idle(now):

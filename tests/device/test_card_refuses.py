@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import device.store
 from device.log import Event
 from device.signals import FaultCode, Signal
 from device.store import CardError, Store
@@ -21,6 +22,10 @@ ASKS = ("waiting_count", "waiting", "places", "heard", "find", "picture_of", "re
 
 def refuse(*_: object, **__: object) -> None:
     raise CardError("card: disk I/O error: make room or change it, and press again")
+
+
+def has_no_room(*_: object) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def refuse_to_tell(*_: object) -> int:
@@ -92,3 +97,22 @@ def test_a_unit_that_cannot_ask_at_its_start_shows_it_and_ends(tmp_path: Path, m
         with pytest.raises(CardError):
             here.power_on()
         assert shown[-1] is FaultCode.CARD.signal
+
+
+@pytest.mark.parametrize(("refused", "holds"), [("_write", 1), ("sync_folder", 2)])
+def test_what_a_card_holds_though_it_refused_is_sent_without_another_press(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: str, holds: int
+) -> None:
+    with sites(tmp_path) as here:
+        here.power_on()
+        here.scan()
+        with monkeypatch.context() as patched:
+            patched.setattr(device.store, refused, has_no_room)
+            assert here.try_scan() is FaultCode.CARD.signal
+            shown = len(here.unit.shown)
+            here.clock.run(2 * CARD_TOLD_MS)
+            is_sure = Signal.LINK_SETTLED in here.unit.shown[shown:]
+            assert is_sure == (holds == 1), "settled is said of a card whose files were looked at"
+        here.clock.run(2 * CARD_TOLD_MS)
+        assert Signal.LINK_SETTLED in here.unit.shown[shown:]
+        assert [len(site.mesas) for site in here.sites] == [holds, holds]
