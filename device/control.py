@@ -73,14 +73,18 @@ def is_card(payload: str) -> bool:
     return control.is_note(payload) or move.is_note(payload)
 
 
-def judge(payload: bytes, trust: Trust, taken: Mapping[str, int], now: int | None) -> Taken | Declined:
+def judge(
+    payload: bytes, trust: Trust, taken: Mapping[str, int], now: int | None, past: int | None = None
+) -> Taken | Declined:
     """What a unit makes of it.
 
     Args:
         payload: the note.
         trust: whom the unit believes.
         taken: the highest number taken of each `Taken.what`.
-        now: the date, as far as the unit knows it, in seconds since 1970 UTC; None when it does not.
+        now: the date, in seconds since 1970 UTC; None when nobody has told it to the unit.
+        past: a moment that is past, perhaps for weeks: where there is no date it says what is over, and never that
+            something has not come yet.
     """
     try:
         if note.kind_of(payload) == Move.KIND:
@@ -91,7 +95,7 @@ def judge(payload: bytes, trust: Trust, taken: Mapping[str, int], now: int | Non
     except TheirFault as fault:
         return Declined(str(fault)[:_WORDS_MAX])
     found = Taken(card.order, _what(trust.cards[card.signer], card.order.kind), card.number, payload)
-    return _of_ours(card.deployment, trust) or _of_scope(card, trust, now) or _of_order(found, taken) or found
+    return _of_ours(card.deployment, trust) or _of_scope(card, trust, now, past) or _of_order(found, taken) or found
 
 
 def _what(verifier: Verifier, kind: str) -> str:
@@ -105,18 +109,19 @@ def _of_ours(deployment: str, trust: Trust) -> Declined | None:
     return None
 
 
-def _of_scope(card: Control, trust: Trust, now: int | None) -> Declined | None:
+def _of_scope(card: Control, trust: Trust, now: int | None, past: int | None) -> Declined | None:
     if card.units and trust.unit not in card.units:
         return Declined("it is for other units: show it to one of those it names")
     if isinstance(card.order, Hub) and card.order.hub not in trust.hubs:
         return Declined(f"this unit knows no hub {card.order.hub}: print it anew")
-    if now is None:
-        # All others do no harm that their own kind's next card does not undo; this one has records not counted.
-        return Declined("this unit has no date: training needs one") if isinstance(card.order, Training) else None
-    if now < card.begin:
-        return Declined("its time has not come: show it later, or set the clock")
-    if now >= card.end:
+    latest = past if now is None else now
+    if latest is not None and latest >= card.end:
         return Declined("its time is over: ask the operators for a new one")
+    # All others do no harm that their own kind's next card does not undo; this one has records not counted.
+    if now is None and isinstance(card.order, Training) and (past is None or past < card.begin):
+        return Declined("this unit has no date: training needs one")
+    if now is not None and now < card.begin:
+        return Declined("its time has not come: show it later, or set the clock")
     return None
 
 

@@ -19,6 +19,8 @@ from urllib.parse import urlsplit
 from tuf.api.exceptions import DownloadError, DownloadHTTPError, SlowRetrievalError
 from tuf.ngclient import FetcherInterface
 
+from device.dates import NO_CHECK_TIME
+
 SILENT_SECONDS_MAX = 20.0
 """How long a mirror may say nothing: to connect over a bad mobile network takes some seconds."""
 
@@ -33,8 +35,6 @@ PIECE_BYTES = 65536
 
 _OK = 200
 _NOT_FOUND = 404
-_NO_CHECK_TIME = 0x200000
-"""X509_V_FLAG_NO_CHECK_TIME of OpenSSL, for which Python has no name."""
 
 _PORTS = {"http": 80, "https": 443}
 
@@ -94,7 +94,7 @@ def _from_server(url: str, grace: float) -> Iterator[bytes]:
 def _tls() -> ssl.SSLContext:
     """What keeps the line from being read; dates are not looked at, for no clock of a unit is evidence."""
     context = ssl.create_default_context()
-    context.verify_flags |= ssl.VerifyFlags(_NO_CHECK_TIME)
+    context.verify_flags |= NO_CHECK_TIME
     return context
 
 

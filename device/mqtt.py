@@ -21,6 +21,7 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
+from device.dates import NO_CHECK_TIME
 from device.ports import Acknowledged, Delivered, LinkDown, LinkUp, Post
 from wire.errors import OurFault
 from wire.settings import Broker, Tls
@@ -276,4 +277,5 @@ def _context(broker: Broker, tls: Tls, base: Path) -> ssl.SSLContext:
             f"brokers: {broker.host}:{broker.port}: tls: {error}: check the files ca, certificate and key"
         ) from error
     context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.verify_flags |= NO_CHECK_TIME
     return context

@@ -10,8 +10,8 @@ Both files are written beside the index and are not of it, so an index that is b
 from dataclasses import dataclass
 from pathlib import Path
 
+from device import durable
 from device.folder import Folder
-from device.store import replace_durably
 from wire.errors import OurFault, TheirFault
 from wire.note import Verifier
 from wire.package import FILE, PACKAGE_BYTES_MAX, Deployment, read
@@ -146,11 +146,11 @@ class Packages:
         """
         note = self._judged(content, self._taken()).note
         if _there(self._card / FILE) != content:
-            replace_durably(self._card / FILE, content)
+            durable.replace(self._card / FILE, content)
         # Only now: were it remembered first, a power cut would leave a card that refuses what it has.
         now = Taken(note.statement.deployment, note.statement.number, note.hash)
         if now != self._remembered():
-            replace_durably(self._card / TAKEN, f"{now}\n".encode("ascii"))
+            durable.replace(self._card / TAKEN, f"{now}\n".encode("ascii"))
         return now.number
 
     def _remembered(self) -> Taken | None:

@@ -7,8 +7,8 @@ its *loud* only for as long as the unit goes by the package under which it was s
 
 import os
 
+from device import durable
 from device.ports import Storage
-from device.store import replace_durably, sync_folder
 from wire.package import Loudness
 
 
@@ -42,9 +42,9 @@ class Quiet:
         if is_on:
             self._file.touch()
         else:
-            replace_durably(self._loud, f"{self._number}\n".encode("ascii"))
+            durable.replace(self._loud, f"{self._number}\n".encode("ascii"))
             self._file.unlink(missing_ok=True)
-        sync_folder(self._file.parent)
+        durable.sync_folder(self._file.parent)
 
     def _was_made_loud(self) -> bool:
         try:

@@ -5,10 +5,11 @@ Numbers alone stand there, moves, and which hub to try first: no network, no cen
 
 import msgspec
 
+from device import durable
 from device.control import Taken, Trust, judge
 from device.log import Event
 from device.ports import Storage
-from device.store import CardError, replace_durably
+from device.store import CardError
 from wire.control import Hub
 from wire.log import Log
 from wire.move import Move
@@ -67,7 +68,7 @@ class Standing:
         if after == before:
             return False
         try:
-            replace_durably(self._path, msgspec.json.encode(after))
+            durable.replace(self._path, msgspec.json.encode(after))
         except OSError as error:
             raise CardError(f"card: what was shown could not be remembered: {error}: show it again") from error
         self._file = after

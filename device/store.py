@@ -24,6 +24,7 @@ from typing import Any, BinaryIO, Concatenate, ParamSpec, TypeVar
 
 from peewee import JOIN, PeeweeException, SqliteDatabase, Table, fn
 
+from device import durable
 from device.log import Event
 from device.ports import Storage
 from wire.envelope import CHUNK_BYTES, Envelope, split
@@ -199,7 +200,7 @@ class Store:
         self._extras = self._table("extra", "hub", "envelope_id")
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            sync_folder(storage.folder)
+            durable.sync_folder(storage.folder)
             self._open()
             self.boot = self._count_boot(None)
         except (OSError, PeeweeException, sqlite3.Error) as error:
@@ -253,7 +254,7 @@ class Store:
                 self._index.replace(aside)
             for suffix in ("-wal", "-shm"):
                 self._index.with_name(self._index.name + suffix).unlink(missing_ok=True)
-            sync_folder(self._index.parent)
+            durable.sync_folder(self._index.parent)
             self._repaired(f"the index was bad ({error}); it is now {aside.name}, and is built again from the files")
             _connect(self._database)
         self._look_at_files()
@@ -296,7 +297,7 @@ class Store:
             # Or that sync failed, and after one that failed another says nothing of what was to be written before.
             for kept in {chain: Kept(chain, seq, "") for chain, seq in orphans}.values():
                 self._write_again(kept)
-            sync_folder(self.folder)
+            durable.sync_folder(self.folder)
         present = self._chains.select().order_by(self._chains.id.desc()).first()
         left_alone = {chain for chain, seq in orphans if not self._adopt_one(Kept(chain, seq, ""), names)}
         if present is None or present["chain"] in left_alone:
@@ -321,7 +322,7 @@ class Store:
             return  # it is not whole, and is left alone
         # The envelope's file comes last, as when it was kept.
         for name, content in (contents | {kept.file_name: publication}).items():
-            write_durably(self.folder / "again.new", content)
+            durable.sync(durable.write(self.folder / "again.new", content))
             (self.folder / "again.new").replace(self.folder / name)
 
     def _adopt_one(self, kept: Kept, names: set[str]) -> bool:
@@ -430,7 +431,7 @@ class Store:
             number: which of the record's pictures it is.
         """
         self._on_thread()
-        return self.aside.submit(_begin, self.folder / f"picture-{number}.new", sealed)
+        return self.aside.submit(durable.begin, self.folder / f"picture-{number}.new", sealed)
 
     def keep(self, envelope: Note[Envelope], publication: bytes, pictures: Sequence[Writing]) -> None:
         """Keeps a record and its pictures; when this returns they survive a power cut.
@@ -451,16 +452,16 @@ class Store:
             try:
                 for picture in pictures:
                     picture.result()
-                file = _write(self.folder / "envelope.new", publication)
+                file = durable.write(self.folder / "envelope.new", publication)
             finally:  # not before: all are on the card sooner when they are synced side by side
                 syncing = [self.aside.submit(_sync_written, picture) for picture in pictures]
-            _sync(file)
+            durable.sync(file)
             for number, (name, synced) in enumerate(zip(names, syncing, strict=True)):
                 synced.result()
                 (self.folder / f"picture-{number}.new").replace(self.folder / name)
             # The envelope's file comes last: where it is, its pictures are.
             (self.folder / "envelope.new").replace(self.folder / f"{statement.chain}-{statement.seq}.envelope")
-            sync_folder(self.folder)
+            durable.sync_folder(self.folder)
             self._insert(self._chain, envelope, publication)
             self._place, self._is_sure = Place(statement.chain, statement.seq + 1, envelope.hash), True
         except (OSError, PeeweeException, sqlite3.Error) as error:
@@ -728,7 +729,7 @@ class Store:
         for files in ([row.kept.file_name for row in rows], [name for row in rows for name in row.pictures]):
             for name in files:
                 (self.folder / name).unlink(missing_ok=True)
-            sync_folder(self.folder)
+            durable.sync_folder(self.folder)
         with self._transaction():
             for row in rows:
                 self._pictures.delete().where(self._pictures.envelope_id == row.id).execute()
@@ -876,47 +877,8 @@ def _refused(error: Exception) -> CardError:
     return CardError(f"card: {error}: make room or change it, and press again")
 
 
-def write_durably(path: Path, content: bytes) -> None:
-    """Writes a file that outlives a power cut once its name does."""
-    _sync(_write(path, content))
-
-
-def replace_durably(path: Path, content: bytes) -> None:
-    """Writes a file whole or not at all, in the place of the one that may be there, so that it outlives a power cut."""
-    new = path.with_name(f"{path.name}.new")
-    write_durably(new, content)
-    new.replace(path)
-    sync_folder(path.parent)
-
-
-def _write(path: Path, content: bytes) -> BinaryIO:
-    """Hands a new file to the kernel, and no more than that."""
-    file = path.open("wb")
-    try:
-        file.write(content)
-        file.flush()
-        os.utime(file.fileno(), ns=(0, 0))  # a card must not tell when each record was kept
-    except BaseException:
-        with contextlib.suppress(OSError):  # closing writes what could not be written once more
-            file.close()
-        raise
-    return file
-
-
-def _begin(path: Path, content: bytes) -> BinaryIO:
-    """Hands a new file to the kernel, which begins at once to write it to the card."""
-    file = _write(path, content)
-    os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
-    return file
-
-
 def _sync_written(picture: Writing) -> None:
-    _sync(picture.result())
-
-
-def _sync(file: BinaryIO) -> None:
-    with file:
-        os.fsync(file.fileno())
+    durable.sync(picture.result())
 
 
 def _size(path: Path) -> int:
@@ -925,12 +887,3 @@ def _size(path: Path) -> int:
         return path.stat().st_size
     except FileNotFoundError:
         return 0
-
-
-def sync_folder(folder: Path) -> None:
-    """Makes what was renamed, made or removed in a folder outlive a power cut."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

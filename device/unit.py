@@ -547,13 +547,9 @@ class Unit:
     # Control cards, and moves of hubs.
 
     def _judge_card(self, payload: bytes) -> Taken | Declined:
-        return judge(payload, self._trust, self._standing.numbers, self._date())
-
-    def _date(self) -> int | None:
-        """The date, as far as it is known: what the clock was told; else that of the youngest receipt for the chain."""
-        if self._body.clock.source() not in ("unset", "stop"):
-            return self._body.clock.seconds()
-        return max((each.at for each in self.store.heard(self.store.place().chain)), default=None)
+        now = self._body.clock.seconds() if self._body.clock.source() not in ("unset", "stop") else None
+        heard = max((each.at for each in self.store.heard(self.store.place().chain)), default=None)
+        return judge(payload, self._trust, self._standing.numbers, now, heard)
 
     def _obey(self, taken: Taken) -> Failed | None:
         """Does what a control card says, once it is kept; why not, if not."""

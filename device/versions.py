@@ -25,6 +25,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from device import durable
 from wire.errors import OurFault
 
 STARTS_MAX = 3
@@ -135,7 +136,7 @@ class Versions:
             # In this order: should the power go in between, the next start finds everything as this one did. On a full
             # card it cannot be said; then there is no room either to take the same release again.
             with suppress(OSError):
-                self._write(self.folder / "failed", f"{current}\n")
+                durable.replace(self.folder / "failed", f"{current}\n".encode("latin-1"))
             self._point("current", proven)
             return current
 
@@ -182,7 +183,7 @@ class Versions:
             (home / "requirements.txt").write_text(requirements, "utf-8")
             self._pip(home, wheels)
             _sync_tree(home)
-            sync_folder(home.parent)
+            durable.sync_folder(home.parent)
         except BaseException:
             shutil.rmtree(home, ignore_errors=True)
             raise
@@ -196,7 +197,7 @@ class Versions:
                 at any time.
         """
         if until is not None:
-            self._write(self.home(number) / "until", f"{until}\n")
+            durable.replace(self.home(number) / "until", f"{until}\n".encode("latin-1"))
         self._point("current", number)
 
     def first(self, number: int, wheels: Path, requirements: str) -> None:
@@ -241,7 +242,7 @@ class Versions:
             return ""
 
     def _tell(self, what: str) -> None:
-        self._write(self._starts(), self._told() + what)
+        durable.replace(self._starts(), (self._told() + what).encode("latin-1"))
 
     def _starts(self) -> Path:
         return self.home(self.current or 0) / "starts"
@@ -268,25 +269,7 @@ class Versions:
         new.unlink(missing_ok=True)
         new.symlink_to(f"versions/{number}")
         new.rename(self.folder / name)
-        sync_folder(self.folder)
-
-    def _write(self, path: Path, text: str) -> None:
-        new = path.with_name(f".{path.name}.new")
-        with new.open("w", encoding="latin-1") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        new.rename(path)
-        sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Makes what was renamed, made or removed in a folder outlive a power cut."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+        durable.sync_folder(self.folder)
 
 
 def _sync_tree(folder: Path) -> None:
@@ -302,7 +285,7 @@ def _sync_tree(folder: Path) -> None:
             if not path.is_symlink():
                 with path.open("rb") as file:
                     os.fsync(file.fileno())
-        sync_folder(Path(place))
+        durable.sync_folder(Path(place))
 
 
 def main(arguments: list[str] | None = None) -> int:

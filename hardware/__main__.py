@@ -6,11 +6,10 @@ from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
 
-from device import readiness
+from device import durable, readiness
 from device.alone import alone_on
 from device.dates import utc
 from device.settings import Settings, read
-from device.store import replace_durably
 from hardware import calibration
 from hardware.bench import PARTS, UNATTENDED, Bench, calibrate
 from hardware.calibration import FILE
@@ -95,7 +94,7 @@ def report(bench: Bench, checks: list[Check]) -> Path:
             number=number,
             unit=settings.unit,
         )
-        replace_durably(file, note.write(made, signer))
+        durable.replace(file, note.write(made, signer))
     except OSError as error:
         raise OurFault(f"report {file}: {error.strerror}: see whether the card can be written") from error
     return file

@@ -17,7 +17,7 @@ import numpy as np
 from msgspec import Meta
 from numpy.typing import NDArray
 
-from device.store import replace_durably
+from device import durable
 from wire.errors import OurFault
 
 if TYPE_CHECKING:
@@ -186,7 +186,7 @@ def read(file: Path) -> Calibration | None:
 
 def write(calibration: Calibration, file: Path) -> None:
     """Keeps it in a file, so that it outlives a power cut; until then there is the one before."""
-    replace_durably(file, calibration.text)
+    durable.replace(file, calibration.text)
 
 
 def fitting(file: Path, camera: str, size: tuple[int, int]) -> tuple[Calibration | None, str]:

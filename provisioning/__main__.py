@@ -7,13 +7,12 @@ from pathlib import Path, PurePosixPath
 
 from provisioning import cards_desk, control_desk, release_desk, roster
 from provisioning.apply import PID_FILE, apply, reload
-from provisioning.authority import Authority
+from provisioning.authority import Authority, to_hubs
 from provisioning.broker import PORT
 from provisioning.enrol import enrol
 from provisioning.package import deploy, profile_text
 from provisioning.roster import RosterError
 from wire import profiles
-from wire.belonging import FILE, FILES
 from wire.errors import OurFault, TestigoError
 
 
@@ -32,10 +31,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _do(options: argparse.Namespace) -> None:
     if options.command == "release":
-        release_desk.do(options, lambda whose, new: _passphrase(options.passphrase_file, whose, new=new))
+        release_desk.do(options, _asks(options.passphrase_file))
         return
-    if options.command in ("operators", "control"):
-        control_desk.do(options, lambda whose, new: _passphrase(options.passphrase_file, whose, new=new))
+    if options.command in ("operators", "cards"):
+        control_desk.do(options, _asks(options.passphrase_file), _asks(None))
         return
     if options.command == "kit":
         cards_desk.do_kit(options)
@@ -65,7 +64,7 @@ def _do(options: argparse.Namespace) -> None:
         case "units":
             for home in authority.add_units(options.count):
                 print(home)
-            print(_to_hubs(options.folder))
+            print(to_hubs(options.folder))
         case "write":
             cards_desk.do_write(options, authority, input)
         case "deploy":
@@ -73,19 +72,19 @@ def _do(options: argparse.Namespace) -> None:
         case "enrol":
             for outcome in enrol(authority, options.stick):
                 print(outcome)
-            print(f"{_to_hubs(options.folder)}; carry the stick back to the units")
+            print(f"{to_hubs(options.folder)}; carry the stick back to the units")
         case "revoke":
             authority.revoke(*options.names)
             for name in options.names:
                 print(f"{name} belongs no more")
-            print(_to_hubs(options.folder))
+            print(to_hubs(options.folder))
         case _:
             for name in options.names:
                 print(f"{authority.forget(name)} private keys of {name} removed")
 
 
-def _to_hubs(folder: Path) -> str:
-    return f"{folder}: carry {', '.join((*FILES, FILE))} to every hub, and say apply there"
+def _asks(file: Path | None) -> control_desk.Ask:
+    return lambda whose, new: _passphrase(file, whose, new=new)
 
 
 def _passphrase(file: Path | None, whose: str = "the authority", *, new: bool) -> str:
@@ -141,7 +140,7 @@ def _parser() -> argparse.ArgumentParser:
     there.add_argument("--at", type=Path, default=Path("/etc/mosquitto/testigo"), metavar="FOLDER", help="the broker's")
     there.add_argument("--pid-file", type=Path, default=PID_FILE, metavar="FILE", help="Mosquitto's")
     release_desk.add_parser(commands)
-    control_desk.add(commands, common)
+    control_desk.add(commands)
     cards_desk.add(commands, common)
     return parser
 

@@ -31,7 +31,7 @@ from hub.pictures import fsync_folder
 from provisioning import broker, certificates
 from provisioning.files import made, private_pem, write
 from wire import note
-from wire.belonging import ACCESS, CRL, FILE, REGISTER, REVOKED, Belonging
+from wire.belonging import ACCESS, CRL, FILE, FILES, REGISTER, REVOKED, Belonging
 from wire.enrolment import Enrolled, Request, Token
 from wire.errors import MalformedError, OurFault, TheirFault
 from wire.note import NAME, KeySigner, Verifier
@@ -314,6 +314,11 @@ class Authority:
         write(home / "tls.key", private_pem(key), secret=True)
         write(home / "tls.pem", _pem(certificates.client(self.certificate, self._key, name, key.public_key())))
         write(home / "ca.pem", (self.folder / "ca.pem").read_bytes())
+
+
+def to_hubs(folder: Path) -> str:
+    """What to do when who belongs has changed, for the person at the desk."""
+    return f"{folder}: carry {', '.join((*FILES, FILE))} to every hub, and say apply there"
 
 
 def _names(count: int) -> Iterator[str]:

@@ -171,6 +171,9 @@ class Batch:
             raise OurFault(f"{error}: name the deployment's own files") from error
         if found.deployment != authority.deployment:
             raise OurFault(f"{file} is of {found.deployment}, the authority of {authority.deployment}: name its own")
+        last = authority.folder / PACKAGE
+        if last.exists() and last.read_bytes() != content:  # a hub that was revoked since would be believed
+            raise OurFault(f"{file} is not the package that the authority made last: name {last}")
         parse(_update("u-anyone", _packages(authority), mirrors), UpdateFile, "mirrors")
         return cls(authority, kit, content, found.number, config, enrols, key, trusted, mirrors)
 

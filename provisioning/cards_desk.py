@@ -8,9 +8,9 @@ from typing import Any
 
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-from provisioning.authority import Authority
+from provisioning.authority import Authority, to_hubs
 from provisioning.cards import Batch, Card
-from provisioning.image import Disk, Folder, Image, copy, disk_at, held, serial_of
+from provisioning.image import Disk, Folder, Image, check_foreign, copy, disk_at, held, look_again, serial_of
 from provisioning.kit import Kit
 from wire.errors import OurFault
 
@@ -82,7 +82,7 @@ def do_write(options: argparse.Namespace, authority: Authority, ask: Ask) -> Non
         if written:
             options.labels.write_bytes(labels.pdf(authority.deployment, [card.unit for card in written]))
             print(f"{options.labels}: labels and quick cards of {len(written)} units")
-            print(f"{authority.folder / 'register.txt'}: carry it to every hub")
+            print(to_hubs(authority.folder))
 
 
 def _one(options: argparse.Namespace, batch: Batch, number: int, ask: Ask, bar: Progress) -> Card:
@@ -99,8 +99,9 @@ def _one(options: argparse.Namespace, batch: Batch, number: int, ask: Ask, bar: 
             raise OurFault(f"{target}: no folder: mount the card's boot partition there, or say --image")
         if number > 1:
             _pause(bar, ask, f"put in card {number}, mounted at {target}, and press Enter")
+        check_foreign(target)
         return batch.write(Folder(target), serial_of(target), progress)
-    bar.update(task, total=2 * batch.size + options.image.stat().st_size)
+    bar.update(task, total=2 * (batch.size + options.image.stat().st_size))
     if target.is_dir():
         file = target / f"card-{number}.img"
         if file.exists():
@@ -118,6 +119,7 @@ def _one(options: argparse.Namespace, batch: Batch, number: int, ask: Ask, bar: 
     disk = disk_at(target)
     _confirm(bar, ask, disk)
     with held(disk):
+        look_again(disk)
         copy(options.image, target, progress)
         return batch.write(Image(target), serial_of(target), progress)
 

@@ -142,8 +142,13 @@ class Operators:
         return note.write(stated, self.signer)
 
 
-def orders(kind: str, values: Sequence[str], passphrase: Callable[[], str]) -> list[Order]:
+def orders(kind: str, values: Sequence[str], passphrase: Callable[[str], str]) -> list[Order]:
     """What cards of a kind say, one for each value; for quiet a card for each way.
+
+    Args:
+        kind: of the cards.
+        values: what they are about.
+        passphrase: of the network of a name.
 
     Raises:
         OurFault: there are no values where some are needed, or some where none are.
@@ -154,7 +159,7 @@ def orders(kind: str, values: Sequence[str], passphrase: Callable[[], str]) -> l
         "box": Box,
         "incident": Incident,
         "turnout": lambda value: Turnout(int(value) if value.isdecimal() else 0),
-        "network": lambda value: Network(value, passphrase()),
+        "network": lambda value: Network(value, passphrase(value)),
         "hub": Hub,
     }
     alone: dict[str, list[Order]] = {"quiet": [Quiet(State.ON), Quiet(State.OFF)], "training": [Training()]}

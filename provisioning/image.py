@@ -51,15 +51,16 @@ class Folder:
     def read(self, name: str) -> bytes | None:
         try:
             with (self.path / name).open("rb") as file:
-                # What is only in this computer's memory says nothing of the card.
-                os.fsync(file.fileno())
-                os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+                _settle(file.fileno())
                 return file.read()
         except FileNotFoundError:
             return None
 
     def write(self, name: str, content: bytes) -> None:
         place = self.path / name
+        # A card brings its own file system, and links on it could name any file of this computer.
+        if not place.resolve().is_relative_to(self.path.resolve()):
+            raise OurFault(f"{place} leads out of the card: write the guide's image to it, or take another")
         place.parent.mkdir(parents=True, exist_ok=True)
         with place.open("wb") as file:
             file.write(content)
@@ -105,8 +106,7 @@ class Image:
     def sync(self) -> None:
         handle = os.open(self.path, os.O_RDONLY)
         try:
-            os.fsync(handle)
-            os.posix_fadvise(handle, 0, 0, os.POSIX_FADV_DONTNEED)
+            _settle(handle)
         finally:
             os.close(handle)
 
@@ -196,6 +196,16 @@ def disk_at(path: Path, root: Path = Path("/")) -> Disk:
     return Disk(path, model or "unnamed", size)
 
 
+def look_again(disk: Disk, root: Path = Path("/")) -> None:
+    """Looks at a disk once more, when it is held: nothing can come into its place from then on.
+
+    Raises:
+        OurFault: something has, since whoever is at the desk typed its size.
+    """
+    if disk_at(disk.path, root) != disk:
+        raise OurFault(f"{disk.path} is another one than when its size was typed: nothing was written; begin again")
+
+
 @contextmanager
 def held(disk: Disk) -> Iterator[None]:
     """Holds a disk, so that nobody mounts it meanwhile: desktops do, as soon as they see a file system.
@@ -213,19 +223,30 @@ def held(disk: Disk) -> Iterator[None]:
         os.close(handle)
 
 
+def check_foreign(folder: Path, root: Path = Path("/")) -> None:
+    """Looks whether a folder may be a card's: a desk that is a Raspberry Pi has a boot partition of its own.
+
+    Raises:
+        OurFault: it is another partition of the disk that this computer runs from.
+    """
+    part, system = (_block(root, place.stat().st_dev) for place in (folder, Path("/")))
+    if (part / "partition").exists() and part != system and part.parent == system.parent:
+        raise OurFault(f"{folder} is on the disk that this computer runs from: name the card's boot partition")
+
+
 def serial_of(place: Path, root: Path = Path("/")) -> str:
     """The serial number that the card under a folder or disk tells; empty where the reader does not pass it on."""
     number = place.stat()
-    device = number.st_rdev or number.st_dev
-    block = (root / f"sys/dev/block/{os.major(device)}:{os.minor(device)}").resolve()
+    block = _block(root, number.st_rdev or number.st_dev)
     return next((word for home in (block, block.parent) if (word := _word(home / "device/cid"))), "")
 
 
 def copy(stock: Path, target: Path, progress: Progress) -> None:
-    """Copies a stock image onto a disk or into a file.
+    """Copies a stock image onto a disk or into a file, and reads it back: worn cards, and those that say they hold more
+    than they do, take everything without a word.
 
     Raises:
-        OurFault: it could not be written whole.
+        OurFault: it could not be written whole, or does not come back as it was written.
     """
     try:
         if not target.exists():
@@ -235,9 +256,26 @@ def copy(stock: Path, target: Path, progress: Progress) -> None:
                 sink.write(block)
                 progress(len(block))
             sink.flush()
-            os.fsync(sink.fileno())
+            _settle(sink.fileno())
+            source.seek(0)
+            sink.seek(0)
+            while block := source.read(BLOCK):
+                if sink.read(len(block)) != block:
+                    raise OurFault(f"{target}: the image does not come back as it was written: take another card")
+                progress(len(block))
     except OSError as error:
         raise OurFault(f"{target}: {error.strerror}: take another card") from error
+
+
+def _block(root: Path, device: int) -> Path:
+    """Where the kernel tells of a disk or partition."""
+    return (root / f"sys/dev/block/{os.major(device)}:{os.minor(device)}").resolve()
+
+
+def _settle(handle: int) -> None:
+    """Has all that was written be on the card alone: what is only in this computer's memory says nothing of it."""
+    os.fsync(handle)
+    os.posix_fadvise(handle, 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 def _word(path: Path) -> str:

@@ -6,7 +6,7 @@ number than a lost copy had says the command again.
 
 import time
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -75,9 +75,10 @@ class Deployed:
         """The same for whoever has made it: what they must not get wrong, first."""
         stated, hubs = self.deployment.package, ", ".join(self.deployment.hubs)
         mesas = f"{len(self.deployment.roster):,} mesas expected" if self.deployment.roster else "no roster"
+        day = f"{datetime.fromtimestamp(stated.day, UTC):%Y-%m-%d %H:%M} UTC"
         changed = f"\nchanged since package {stated.number - 1}: {', '.join(self.changed)}" if self.changed else ""
         return (
-            f"package {stated.number} of {stated.deployment}: {stated.mode.value.upper()}, {mesas}, "
+            f"package {stated.number} of {stated.deployment}: {stated.mode.value.upper()}, day {day}, {mesas}, "
             f"hubs {hubs}, receipts {stated.receipts}, units start {stated.sound.value}{changed}\n"
             f"{self.path}: carry it to every hub, and on a stick to every unit"
         )

@@ -45,6 +45,7 @@ OF_UNIT = (
     "device.outbox",
     "device.keeper",
     "device.store",
+    "device.durable",
     "device.power",
     "device.quiet",
     "device.package",
@@ -53,8 +54,8 @@ OF_UNIT = (
 OF_HUB = ("hub.running", "hub.intake", "hub.turn", "hub.ledger", "hub.pictures")
 """The modules at any line of which a plug may be pulled: those that touch a disk, or decide what is on it."""
 
-_WRITERS = ("_write", "_sync", "sync_folder")
-"""What of `device.store` writes files: where a card may refuse."""
+_WRITERS = ("write", "sync", "sync_folder")
+"""What of `device.durable` writes files: where a card may refuse."""
 
 LINGER_MS = 5
 """How long a hub waits for more of a batch: the default of its settings."""
@@ -106,7 +107,7 @@ class SimUnit:
         self.log: list[str] = []
         self.clock = OwnClock(clock)
         self.plug = Plug(OF_UNIT)
-        self.card = Plug(("device.store",), _WRITERS, _no_room)
+        self.card = Plug(("device.durable",), _WRITERS, _no_room)
         self.card_size: int | None = None
         self.heard: Callable[[Signal], None] = lambda _signal: None
         self.logged: Callable[[Enum, dict[str, Any]], object] = lambda _event, _facts: None

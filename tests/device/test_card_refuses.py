@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-import device.store
+from device import durable
 from device.log import Event
 from device.signals import FaultCode, Signal
 from device.store import CardError, Store
@@ -99,7 +99,7 @@ def test_a_unit_that_cannot_ask_at_its_start_shows_it_and_ends(tmp_path: Path, m
         assert shown[-1] is FaultCode.CARD.signal
 
 
-@pytest.mark.parametrize(("refused", "holds"), [("_write", 1), ("sync_folder", 2)])
+@pytest.mark.parametrize(("refused", "holds"), [("write", 1), ("sync_folder", 2)])
 def test_what_a_card_holds_though_it_refused_is_sent_without_another_press(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: str, holds: int
 ) -> None:
@@ -107,7 +107,7 @@ def test_what_a_card_holds_though_it_refused_is_sent_without_another_press(
         here.power_on()
         here.scan()
         with monkeypatch.context() as patched:
-            patched.setattr(device.store, refused, has_no_room)
+            patched.setattr(durable, refused, has_no_room)
             assert here.try_scan() is FaultCode.CARD.signal
             shown = len(here.unit.shown)
             here.clock.run(2 * CARD_TOLD_MS)

@@ -240,6 +240,17 @@ def test_a_unit_without_a_date_goes_by_the_last_receipt(undated: World) -> None:
     assert show(undated, Training()) is Signal.CONTROL_DONE
 
 
+def test_a_receipt_of_weeks_ago_says_what_is_over_and_not_what_has_not_come(undated: World) -> None:
+    undated.exchange.mend()
+    undated.scan(acta(1))
+    assert undated.settle()
+    undated.exchange.cut()
+    today = {"begin": DATE + 20 * DAY, "end": DATE + 21 * DAY}
+    assert show(undated, NETWORK, **today) is Signal.CONTROL_DONE
+    assert show(undated, ON, begin=DATE - 2 * DAY, end=DATE - DAY) is Signal.CONTROL_REFUSED
+    assert show(undated, Training(), **today) is Signal.CONTROL_REFUSED, "it may be for another day"
+
+
 def test_a_network_is_joined_and_forgotten_when_the_power_goes(here: World) -> None:
     here.unit.body.network.in_reach[NETWORK.name] = NETWORK.passphrase
     assert show(here, NETWORK) is Signal.CONTROL_DONE

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from provisioning.first_boot import LABEL, NotBornError, data_partition, run
-from provisioning.image import Disk, held
+from provisioning.image import Disk, Image, copy, held
+from tests.provisioning import test_images
 from wire.errors import OurFault
 
 MEGABYTE = 1024**2
@@ -92,3 +93,42 @@ def test_a_disk_that_is_being_written_is_mounted_by_nobody_and_a_mounted_one_is_
                 pass
         finally:
             run("umount", str(place))
+
+
+READER = """
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <linux/hdreg.h>
+#include <stdarg.h>
+
+int ioctl(int handle, unsigned long request, ...) {
+    va_list more;
+    va_start(more, request);
+    void *given = va_arg(more, void *);
+    va_end(more);
+    if (request == HDIO_GETGEO) {
+        *(struct hd_geometry *)given = (struct hd_geometry){.heads = 255, .sectors = 63, .cylinders = 12};
+        return 0;
+    }
+    int (*next)(int, unsigned long, ...) = dlsym(RTLD_NEXT, "ioctl");
+    return next(handle, request, given);
+}
+"""
+"""Readers tell a geometry, which mtools asks a disk for before it writes; loop devices do not."""
+
+
+def test_a_card_in_a_reader_is_written_while_it_is_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stock = test_images.image(tmp_path / "stock.img")
+    (tmp_path / "reader.c").write_text(READER)
+    run("gcc", "-shared", "-fPIC", "-o", str(tmp_path / "reader.so"), str(tmp_path / "reader.c"))
+    monkeypatch.setenv("LD_PRELOAD", str(tmp_path / "reader.so"))
+    size = stock.stat().st_size
+    with disk(tmp_path / "card.img", 100) as device:
+        behind = Path(device).read_bytes()[size:]
+        with held(Disk(Path(device), "", 0)):
+            copy(stock, Path(device), lambda _: None)
+            boot = Image(Path(device))
+            boot.write("testigo/own/unit.toml", b"its own")
+            boot.sync()
+        assert Image(Path(device)).read("testigo/own/unit.toml") == b"its own"
+        assert Path(device).read_bytes()[size:] == behind

@@ -118,7 +118,7 @@ def refused(answer: object) -> bool:
 
 
 CONNECT = b"\x10\x0d\x00\x04MQTT\x05\x02\x00\x3c\x00\x00\x00"
-PUBACK, NOT_AUTHORISED = b"\x40", b"\x87"
+CONNACK, PUBACK, NOT_AUTHORISED = b"\x20", b"\x40", b"\x87"
 
 
 def publish(topic: str) -> bytes:
@@ -339,6 +339,30 @@ def test_who_was_knocking_as_it_was_revoked_can_do_nothing(
         except OSError:
             return
     assert answer[2:3] in (b"", NOT_AUTHORISED)
+
+
+def test_nobody_comes_back_by_a_tls_session_of_before_it_was_revoked(
+    units: list[Path], authority: Authority, running: Broker
+) -> None:
+    """A session is taken up again without looking at certificates; Mosquitto forgets all when it reads its files."""
+    context = ssl.create_default_context(cafile=str(authority.folder / "ca.pem"))
+    context.load_cert_chain(units[0] / "tls.pem", units[0] / "tls.key")
+    session, told = None, list[tuple[bool | None, bytes]]()
+    for is_revoked in (False, False, True):
+        if is_revoked:
+            authority.revoke(units[0].name)
+            running.reload()
+        try:
+            with (
+                socket.create_connection(("127.0.0.1", running.port), SECONDS) as plain,
+                context.wrap_socket(plain, server_hostname="localhost", session=session) as secured,
+            ):
+                secured.sendall(CONNECT)
+                told.append((secured.session_reused, secured.recv(1)))
+                session = secured.session
+        except OSError:
+            told.append((False, b""))
+    assert told == [(False, CONNACK), (True, CONNACK), (False, b"")]
 
 
 def test_who_is_revoked_is_not_let_in_again(

@@ -163,6 +163,26 @@ def test_a_package_of_another_deployment_or_authority_is_on_no_card(authority: A
         Batch.of(authority, kit, package)
 
 
+def test_another_package_than_the_authoritys_last_is_on_no_card(authority: Authority, tmp_path: Path) -> None:
+    kit, package = desk.kit(tmp_path / "kit"), desk.package(authority, tmp_path / "deployment.testigo")
+    (authority.folder / package.name).write_bytes(b"a later one")
+    with pytest.raises(OurFault, match="not the package that the authority made last"):
+        Batch.of(authority, kit, package)
+    (authority.folder / package.name).write_bytes(package.read_bytes())
+    assert Batch.of(authority, kit, package).package == package.read_bytes()
+
+
+@pytest.mark.parametrize("name", ["testigo", "cmdline.txt"])
+def test_a_card_that_leads_elsewhere_is_not_followed(batch: Batch, tmp_path: Path, name: str) -> None:
+    boot, elsewhere = desk.stock(tmp_path / "boot"), desk.stock(tmp_path / "elsewhere")
+    (elsewhere / "testigo").mkdir()
+    (boot / name).unlink(missing_ok=True)
+    (boot / name).symlink_to(elsewhere / name)
+    with pytest.raises(OurFault, match="leads out of the card"):
+        batch.write(Folder(boot), "", nothing)
+    assert {file.name: file.read_text() for file in first_boot.files_in(elsewhere)} == desk.STOCK
+
+
 def test_a_kit_that_was_changed_is_refused(tmp_path: Path) -> None:
     kit = desk.kit(tmp_path / "kit")
     (kit.folder / "wheels" / kit.firmware).write_bytes(b"another")
@@ -192,6 +212,7 @@ def test_the_program_writes_one_card_after_the_other_and_prints_labels(
     units = registered(authority)
     assert len(units) == 3
     assert all(f"{unit}: written, and read back" in said for unit in units)
+    assert "register.txt, revoked.txt, belonging.note to every hub, and say apply there" in said
     assert len(asked) == 2
     assert printed.read_bytes().startswith(b"%PDF")
 

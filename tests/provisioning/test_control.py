@@ -1,5 +1,6 @@
 """The printed cards: what a printer makes of them is read by the unit's own reader, and by a camera over the tray."""
 
+import getpass
 from pathlib import Path
 from typing import Any
 
@@ -79,11 +80,11 @@ def test_the_same_cards_are_the_same_bytes(operators: Operators) -> None:
         ("centre", ["240111000", "240112000"], [Centre("240111000"), Centre("240112000")]),
         ("quiet", [], [Quiet(State.ON), Quiet(State.OFF)]),
         ("training", [], [Training()]),
-        ("network", ["Casa"], [Network("Casa", "a passphrase")]),
+        ("network", ["Casa", "Calle"], [Network(each, f"a passphrase of {each}") for each in ("Casa", "Calle")]),
     ],
 )
 def test_there_is_a_card_for_each_value(kind: str, values: list[str], made: list[Order]) -> None:
-    assert orders(kind, values, lambda: "a passphrase") == made
+    assert orders(kind, values, lambda name: f"a passphrase of {name}") == made
 
 
 @pytest.mark.parametrize(
@@ -99,12 +100,12 @@ def test_there_is_a_card_for_each_value(kind: str, values: list[str], made: list
 )
 def test_what_no_unit_would_take_is_not_printed(operators: Operators, kind: str, values: list[str], words: str) -> None:
     with pytest.raises(OurFault, match=words):
-        printed(operators, *orders(kind, values, lambda: ""))
+        printed(operators, *orders(kind, values, lambda _: ""))
 
 
 def test_a_passphrase_that_is_too_short_for_a_network_is_not_printed(operators: Operators) -> None:
     with pytest.raises(OurFault, match="give what a card can say"):
-        printed(operators, *orders("network", ["Casa"], lambda: "short"))
+        printed(operators, *orders("network", ["Casa"], lambda _: "short"))
 
 
 def test_every_face_has_both_languages() -> None:
@@ -120,18 +121,46 @@ def test_the_program_makes_a_key_and_prints_cards(tmp_path: Path, capsys: pytest
     assert main(["operators", *common, "--deployment", "trial"]) == 0
     assert f'cards = ["{(folder / "cards.pub").read_text().strip()}"]' in capsys.readouterr().out
     assert (folder / "cards.key").stat().st_mode & 0o777 == 0o600
-    assert main(["control", *common, "--out", str(out), "--days", "2", "run", "run-1"]) == 0
+    assert main(["cards", *common, "--out", str(out), "--days", "2", "run", "run-1"]) == 0
+    assert out.stat().st_mode & 0o777 == 0o600, "who has a card can show it"
     (page,) = pages(out.read_bytes())
     (payload,) = Reader().read(page).payloads
     signer = Operators.open(folder, PASSPHRASE).signer
     card = note.read(payload.encode("latin-1"), Control, {"cards": signer.verifier}).statement
     assert card.end - card.begin == 2 * 86_400
-    assert main(["control", *common, "--out", str(out), "--number", str(card.number), "run", "run-2"]) == 0
+    assert main(["cards", *common, "--out", str(out), "--number", str(card.number), "run", "run-2"]) == 0
     assert f"cards of number {card.number}: 1" in capsys.readouterr().out
-    assert main(["control", *common, "--out", str(out), "--number", "0", "run", "run-2"]) == 2
+    for number, words in (("0", "give what a card can say"), ("99999999999", "no card has such a one yet")):
+        assert main(["cards", *common, "--out", str(out), "--number", number, "run", "run-2"]) == 2
+        assert words in capsys.readouterr().err
     capsys.readouterr()
-    assert main(["control", *common, "--out", str(out), "--until", "yesterday", "run", "run-1"]) == 2
+    assert main(["cards", *common, "--out", str(out), "--until", "yesterday", "run", "run-1"]) == 2
     assert "expected a moment" in capsys.readouterr().err
     passphrase.write_text("another one of twenty characters\n")
-    assert main(["control", *common, "--out", str(out), "run", "run-1"]) == 2
+    assert main(["cards", *common, "--out", str(out), "run", "run-1"]) == 2
     assert "the passphrase does not open the key" in capsys.readouterr().err
+
+
+def test_the_passphrase_of_each_network_is_typed_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    typed, asked = ["one for home", "one for home", "one for work", "one for wirk"], list[str]()
+
+    def answer(prompt: str) -> str:
+        asked.append(prompt)
+        if not typed:
+            raise EOFError
+        return typed.pop(0)
+
+    passphrase, out = tmp_path / "passphrase", tmp_path / "cards.pdf"
+    passphrase.write_text(f"{PASSPHRASE}\n")
+    folder = tmp_path / "operators"
+    Operators.make(folder, "trial", "cards", PASSPHRASE)
+    common = ["cards", str(folder), "--passphrase-file", str(passphrase), "--out", str(out), "network"]
+    monkeypatch.setattr(getpass, "getpass", answer)
+    assert main([*common, "home", "work"]) == 2
+    assert asked[::2] == ["passphrase of the network home: ", "passphrase of the network work: "]
+    assert "the two differ" in capsys.readouterr().err
+    assert main([*common, "home"]) == 2
+    assert "no passphrase was given" in capsys.readouterr().err
+    assert not out.exists()

@@ -61,8 +61,8 @@ def test_a_package_says_what_the_operators_say_and_whom_the_authority_knows(
     assert stated.recipients == (pub[1], (authority.folder / "escrow.pub").read_text().strip())
     assert (list(found.cards), list(found.roster)) == (["cards"], ["010101001.01", "010101001.02"])
     assert found.profile == profiles.named("ve-2024-presidential")
-    said = "package 1 of trial: LIVE, 2 mesas expected, hubs hub-a, receipts 1, units start quiet\n"
-    assert str(made).startswith(said)
+    said = "package 1 of trial: LIVE, day 2024-07-28 10:00 UTC, 2 mesas expected, hubs hub-a, receipts 1, "
+    assert str(made).startswith(f"{said}units start quiet\n")
 
 
 def test_its_number_rises_by_itself_and_units_take_one_after_the_other(
@@ -163,7 +163,7 @@ def test_the_program_makes_a_package_and_says_what_it_is(
     asked = ["deploy", str(authority.folder), str(election), "--passphrase-file", str(secret)]
     assert main(asked) == 0
     told = capsys.readouterr().out
-    assert told.startswith("package 1 of trial: LIVE, 2 mesas expected")
+    assert told.startswith("package 1 of trial: LIVE, day ")
     assert told.endswith(f"{authority.folder / FILE}: carry it to every hub, and on a stick to every unit\n")
     (tmp_path / "roster.csv").write_text("centro,mesa\n,\n")
     assert main(asked) == 2

@@ -3,13 +3,14 @@
 import os
 import shutil
 import subprocess
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
 from provisioning.authority import Authority
 from provisioning.cards import Batch
-from provisioning.image import SECTOR, Image, copy, disk_at
+from provisioning.image import SECTOR, Image, check_foreign, copy, disk_at, look_again
 from tests.provisioning import desk
 from wire.errors import OurFault
 
@@ -43,7 +44,7 @@ def test_a_card_is_written_into_an_image_and_the_rest_of_it_stays(authority: Aut
     batch = Batch.of(authority, desk.kit(tmp_path / "kit"), desk.package(authority, tmp_path / "package"))
     copied = list[int]()
     copy(stock, tmp_path / "card.img", copied.append)
-    assert sum(copied) == stock.stat().st_size
+    assert sum(copied) == 2 * stock.stat().st_size, "written, and read back"
     assert (tmp_path / "card.img").stat().st_mode & 0o777 == 0o600
     boot = Image(tmp_path / "card.img")
     card = batch.write(boot, "", lambda _: None)
@@ -53,6 +54,18 @@ def test_a_card_is_written_into_an_image_and_the_rest_of_it_stays(authority: Aut
     content, before = (tmp_path / "card.img").read_bytes(), stock.read_bytes()
     assert content[: START * SECTOR] == before[: START * SECTOR]
     assert content[(START + SECTORS) * SECTOR :] == before[(START + SECTORS) * SECTOR :]
+
+
+def test_a_card_that_does_not_give_the_image_back_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stock, kept = image(tmp_path / "stock.img"), os.fsync
+
+    def worn(handle: int) -> None:
+        kept(handle)
+        os.pwrite(handle, b"worn", (START + SECTORS) * SECTOR)
+
+    monkeypatch.setattr(os, "fsync", worn)
+    with pytest.raises(OurFault, match="does not come back"):
+        copy(stock, tmp_path / "card.img", lambda _: None)
 
 
 def test_an_image_that_is_full_is_told_by_name(authority: Authority, tmp_path: Path) -> None:
@@ -132,3 +145,30 @@ def test_a_name_that_is_no_whole_disks_is_refused(tmp_path: Path, name: str, sai
     machine(tmp_path)
     with pytest.raises(OurFault, match=said):
         disk_at(Path("/dev") / name, tmp_path)
+
+
+@pytest.mark.parametrize("changed", ["size", "device/model"])
+def test_a_disk_that_came_into_its_place_while_its_size_was_typed_is_not_written_over(
+    tmp_path: Path, changed: str
+) -> None:
+    home = machine(tmp_path)
+    disk = disk_at(Path("/dev/sdx"), tmp_path)
+    look_again(disk, tmp_path)
+    (home / changed).write_text("31116288\n")
+    with pytest.raises(OurFault, match="another one than when its size was typed: nothing was written"):
+        look_again(disk, tmp_path)
+
+
+@pytest.mark.parametrize(("disk", "is_ours"), [("mmcblk0", True), ("sda", False)])
+def test_the_boot_partition_of_this_computer_is_no_cards(tmp_path: Path, disk: str, is_ours: bool) -> None:
+    folder = Path("/proc")  # it is mounted by itself everywhere
+    for place, part in ((folder, f"{disk}/p1"), (Path("/"), "mmcblk0/p2")):
+        device, home = place.stat().st_dev, tmp_path / "sys/devices/block" / part
+        home.mkdir(parents=True)
+        (home / "partition").touch()
+        link = tmp_path / f"sys/dev/block/{os.major(device)}:{os.minor(device)}"
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(home)
+    with pytest.raises(OurFault, match="the disk that this computer runs from") if is_ours else nullcontext():
+        check_foreign(folder, tmp_path)
+    check_foreign(tmp_path)
