@@ -805,6 +805,7 @@ def _end_with_parent() -> None:
     parent, own = multiprocessing.parent_process(), threading.main_thread().ident
     assert parent is not None, "a process of a pool has a parent"
     assert own is not None, "the main thread runs"
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background has it ignored
 
     def watch() -> None:
         parent.join()

@@ -198,11 +198,13 @@ def test_nights_whose_process_is_lost_have_failed_and_the_others_go_on() -> None
     assert not third.broken
 
 
-def test_no_process_of_a_hunt_outlives_it_however_it_ends() -> None:
-    program = """
+@pytest.mark.parametrize("interrupts", ["default_int_handler", "SIG_IGN"], ids=["as ever", "begun in the background"])
+def test_no_process_of_a_hunt_outlives_it_however_it_ends(interrupts: str) -> None:
+    program = f"""
 import multiprocessing, os, signal
 from sim.hunt import hunt_many
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.{interrupts})
     nights = hunt_many(range(1000), 0.01, 1, None)
     next(nights)
     print(multiprocessing.active_children()[0].pid, flush=True)
