@@ -13,7 +13,7 @@ from wire.errors import TheirFault
 from wire.move import Move
 from wire.note import Verifier
 
-_WORDS_MAX = 300
+WORDS_MAX = 300
 """So that a record's `doubt` can quote them."""
 
 
@@ -93,7 +93,7 @@ def judge(
             return _of_ours(said.deployment, trust) or _of_order(found, taken) or found
         card = note.read(payload, Control, trust.cards).statement
     except TheirFault as fault:
-        return Declined(str(fault)[:_WORDS_MAX])
+        return Declined(str(fault)[:WORDS_MAX])
     found = Taken(card.order, _what(trust.cards[card.signer], card.order.kind), card.number, payload)
     return _of_ours(card.deployment, trust) or _of_scope(card, trust, now, past) or _of_order(found, taken) or found
 

@@ -157,6 +157,8 @@ class Sticks:
             self._moved(notice)
         answers = yield partial(look, own, self._settings.unit, self._settings.hubs)
         self._settle(answers)
+        with contextlib.suppress(CardError):  # then it is shown, and what is known to be there is exported all the same
+            self._store.recover()
         places = self._store.places()  # first, for a stick may be too small for the rest
         yield partial(tell, own, [holding(self._store, place, self._signer) for place in places if place.seq > 1])
         seen = set[str]()

@@ -277,12 +277,18 @@ class Store:
 
     def _look_at_files(self) -> None:
         with self._transaction():
-            self._adopt()
+            repaired = list(self._adopt())
         self._chain, self._place = self._places()[0]
         self._is_sure = True
+        for what in repaired:  # not before it is so
+            self._repaired(what)
 
-    def _adopt(self) -> None:
-        """Makes the index agree with the files: half-written ones go, whole ones without a row get theirs."""
+    def _adopt(self) -> Iterator[str]:
+        """Makes the index agree with the files: half-written ones go, whole ones without a row get theirs.
+
+        Yields:
+            What had to be put right.
+        """
         names = {entry.name for entry in os.scandir(self.folder)}
         for name in names:
             if name.endswith(".new"):
@@ -290,7 +296,7 @@ class Store:
         rows = {(row["chain"], row["seq"]) for row in self._joined()}
         files = {(match[1], int(match[2])) for match in map(_ENVELOPE_FILE.fullmatch, names) if match}
         if rows - files:
-            self._purge_on(names)
+            yield from self._purge_on(names)
         orphans = sorted(files - rows)
         if orphans:
             # Whoever was to sync the last one's names may have been killed: a row, or a hub, must not outlive them.
@@ -299,18 +305,27 @@ class Store:
                 self._write_again(kept)
             durable.sync_folder(self.folder)
         present = self._chains.select().order_by(self._chains.id.desc()).first()
-        left_alone = {chain for chain, seq in orphans if not self._adopt_one(Kept(chain, seq, ""), names)}
+        left_alone = set[str]()
+        for chain, seq in orphans:
+            kept = Kept(chain, seq, "")
+            try:
+                self._adopt_one(kept, names)
+            except (OSError, TheirFault) as error:
+                left_alone.add(chain)
+                yield f"{kept.file_name} is not whole and was left alone: {error}"
+            else:
+                yield f"{kept.file_name} was whole but not in the index, and is now"
         if present is None or present["chain"] in left_alone:
             # The card is new, lost its index, or lost a record that may have been sent: nobody knows for sure what was
             # said last, and to say something else in its place would be a fork. So a new chain begins.
             self._chains.insert(chain=secrets.token_hex(16)).execute()
 
-    def _purge_on(self, names: set[str]) -> None:
+    def _purge_on(self, names: set[str]) -> Iterator[str]:
         """Ends a purge that a cut has ended: of receipted records without an envelope the rest goes, too."""
         try:
             self._remove([row for row in self._purgeable(ever=True) if row.kept.file_name not in names])
         except OSError as error:
-            self._repaired(f"what was being purged cannot be removed and was left alone: {error}")
+            yield f"what was being purged cannot be removed and was left alone: {error}"
 
     def _write_again(self, kept: Kept) -> None:
         try:
@@ -325,20 +340,14 @@ class Store:
             durable.sync(durable.write(self.folder / "again.new", content))
             (self.folder / "again.new").replace(self.folder / name)
 
-    def _adopt_one(self, kept: Kept, names: set[str]) -> bool:
-        try:
-            envelope, publication = self._envelope(kept)
-        except (OSError, TheirFault) as error:
-            self._repaired(f"{kept.file_name} is not whole and was left alone: {error}")
-            return False
+    def _adopt_one(self, kept: Kept, names: set[str]) -> None:
+        """Gives a file its row; OSError or TheirFault when it, or what it names, is not whole."""
+        envelope, publication = self._envelope(kept)
         lost = sum(f"{picture.sha256}.picture" not in names for picture in envelope.statement.pictures)
         if lost:
-            self._repaired(f"{kept.file_name} lacks {lost} pictures, and was left alone")
-            return False
+            raise MalformedError(f"it lacks {lost} pictures")
         self._chains.insert(chain=kept.chain).on_conflict_ignore().execute()
         self._insert(int(self._chain_id(kept.chain) or 0), envelope, publication)
-        self._repaired(f"{kept.file_name} was whole but not in the index, and is now")
-        return True
 
     def _envelope(self, kept: Kept) -> tuple[Note[Envelope], bytes]:
         """The envelope in a file, and the file's bytes; OSError or TheirFault when it is not whole."""

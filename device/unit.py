@@ -14,7 +14,7 @@ from random import Random
 import msgspec
 
 from device import hold, readiness
-from device.control import Declined, Taken, Trust, is_card, judge
+from device.control import WORDS_MAX, Declined, Taken, Trust, is_card, judge
 from device.corner import Corner
 from device.custody import Custody
 from device.health import Health
@@ -94,7 +94,11 @@ WAKE_MS = 100
 """How often time is looked at; a verdict may be shown this much too long."""
 
 RECOVER_MS = 10_000
-"""How often a card that has refused is looked at again: that reads the names of all its files."""
+"""When a card that has refused is looked at again: that reads the names of all its files. Each time twice as late, for
+the record that it may have is then written once more, and an ailing card must not be worn out so."""
+
+RECOVER_MS_MAX = 600_000
+"""The latest that it is looked at again."""
 
 CARD_TOLD_MS = 60_000
 """How often it is told again that the card refuses: what is tried each second would fill the log."""
@@ -153,6 +157,7 @@ class Unit:
         self._pressed_at: Ms = 0
         self._card_told_at: Ms = 0
         self._recover_at: Ms = 0
+        self._recover_wait: Ms = RECOVER_MS
         self._power = Power(body.storage, body.clock.power)
         self._quiet = Quiet(body.storage, settings.sound, settings.number)
         body.indicator.quiet(self._quiet.is_on)
@@ -337,12 +342,16 @@ class Unit:
 
     def _recover(self, now: Ms) -> None:
         """What the card may have kept though it refused is found and sent, even if nobody presses again."""
-        if self.store.is_sure or now < self._recover_at:
-            return
-        self._recover_at = now + RECOVER_MS
-        with contextlib.suppress(CardError):  # told and shown when the write failed
-            self.store.recover()
-            self._custody.kept()
+        if self.store.is_sure:
+            self._recover_wait = RECOVER_MS
+        elif now >= self._recover_at:
+            try:
+                self.store.recover()
+            except (CardError, MemoryError):  # told and shown when the write failed; and whoever presses tries at once
+                self._recover_at = self._now() + self._recover_wait
+                self._recover_wait = min(2 * self._recover_wait, RECOVER_MS_MAX)
+            else:
+                self._with_card(self._custody.kept)
 
     def _make_room(self, now: Ms) -> None:
         if self._room.idle(now):
@@ -548,8 +557,12 @@ class Unit:
 
     def _judge_card(self, payload: bytes) -> Taken | Declined:
         now = self._body.clock.seconds() if self._body.clock.source() not in ("unset", "stop") else None
-        heard = max((each.at for each in self.store.heard(self.store.place().chain)), default=None)
-        return judge(payload, self._trust, self._standing.numbers, now, heard)
+        try:
+            heard = self.store.heard(self.store.place().chain) if now is None else ()
+        except CardError as error:
+            return Declined(str(error)[:WORDS_MAX])
+        past = max((each.at for each in heard), default=None)
+        return judge(payload, self._trust, self._standing.numbers, now, past)
 
     def _obey(self, taken: Taken) -> Failed | None:
         """Does what a control card says, once it is kept; why not, if not."""

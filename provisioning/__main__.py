@@ -99,7 +99,7 @@ def _passphrase(file: Path | None, whose: str = "the authority", *, new: bool) -
         if new and getpass.getpass("the same again: ") != passphrase:
             raise OurFault("the two differ: nothing was made; say the command again")
     except EOFError as error:
-        raise OurFault("no passphrase was given: type it, or name its file with --passphrase-file") from error
+        raise OurFault(f"no passphrase of {whose} was given: say this at a terminal, and type it") from error
     return passphrase
 
 

@@ -25,6 +25,9 @@ DISK_BYTES_MAX = 512 * 10**9
 
 BLOCK = 4 * 1024 * 1024
 
+BOOT = Path("/boot")
+"""Where a computer has its own boot partition."""
+
 Progress = Callable[[int], object]
 """Is told how many more bytes were written."""
 
@@ -50,22 +53,27 @@ class Folder:
 
     def read(self, name: str) -> bytes | None:
         try:
-            with (self.path / name).open("rb") as file:
+            with self._place(name).open("rb") as file:
                 _settle(file.fileno())
                 return file.read()
         except FileNotFoundError:
             return None
 
     def write(self, name: str, content: bytes) -> None:
-        place = self.path / name
-        # A card brings its own file system, and links on it could name any file of this computer.
-        if not place.resolve().is_relative_to(self.path.resolve()):
-            raise OurFault(f"{place} leads out of the card: write the guide's image to it, or take another")
+        place = self._place(name)
         place.parent.mkdir(parents=True, exist_ok=True)
         with place.open("wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
+
+    def _place(self, name: str) -> Path:
+        """Where a file is. A card brings its own file system, and a link on it could name any file of this computer."""
+        place = self.path / name
+        for part in (place, *place.parents[: len(Path(name).parents) - 1]):
+            if part.is_symlink():
+                raise OurFault(f"{part} is a link, which a card of the guide's image has none of: take another card")
+        return place
 
     def sync(self) -> None:
         handle = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
@@ -143,11 +151,13 @@ class Disk:
         path: by which it was named.
         model: what it calls itself.
         size: in bytes.
+        seq: the kernel's number of what is in that place: another for each card put into a reader.
     """
 
     path: Path
     model: str
     size: int
+    seq: str
 
     def __str__(self) -> str:
         """What whoever is at the desk compares with the card in their hand."""
@@ -193,7 +203,7 @@ def disk_at(path: Path, root: Path = Path("/")) -> Disk:
     ):
         raise OurFault(f"{path} is in use by this computer: it is not written to; name the card reader's disk")
     model = " ".join(filter(None, (_word(home / f"device/{part}") for part in ("vendor", "model", "name"))))
-    return Disk(path, model or "unnamed", size)
+    return Disk(path, model or "unnamed", size, _word(home / "diskseq"))
 
 
 def look_again(disk: Disk, root: Path = Path("/")) -> None:
@@ -227,10 +237,11 @@ def check_foreign(folder: Path, root: Path = Path("/")) -> None:
     """Looks whether a folder may be a card's: a desk that is a Raspberry Pi has a boot partition of its own.
 
     Raises:
-        OurFault: it is another partition of the disk that this computer runs from.
+        OurFault: it is another partition of the disk that this computer runs from, or where this computer has its own.
     """
     part, system = (_block(root, place.stat().st_dev) for place in (folder, Path("/")))
-    if (part / "partition").exists() and part != system and part.parent == system.parent:
+    is_beside = (part / "partition").exists() and part != system and part.parent == system.parent
+    if is_beside or folder.resolve().is_relative_to(BOOT):  # the system may lie where no partition tells its disk
         raise OurFault(f"{folder} is on the disk that this computer runs from: name the card's boot partition")
 
 

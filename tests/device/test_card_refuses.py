@@ -2,7 +2,8 @@
 
 import errno
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,11 @@ from device.signals import FaultCode, Signal
 from device.store import CardError, Store
 from device.unit import CARD_TOLD_MS
 from sim.body import SimStorage
+from tests.device.controlling import card
 from tests.device.field import field, logged
 from tests.device.sites import Sites, sites
+from tests.device.world import acta, picture, world
+from wire.control import Quiet, State
 
 ASKS = ("waiting_count", "waiting", "places", "heard", "find", "picture_of", "read_chunk", "settle", "purge", "count")
 """Whatever asks the index and is not keeping itself."""
@@ -26,6 +30,19 @@ def refuse(*_: object, **__: object) -> None:
 
 def has_no_room(*_: object) -> None:
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@contextmanager
+def refuses_at_its_end(store: Store) -> Iterator[None]:
+    """A transaction that is rolled back: the disk took no COMMIT."""
+    connection = store._database.connection()
+    if connection.in_transaction:
+        yield
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    yield
+    connection.execute("ROLLBACK")
+    raise OSError(errno.EIO, os.strerror(errno.EIO))
 
 
 def refuse_to_tell(*_: object) -> int:
@@ -113,6 +130,73 @@ def test_what_a_card_holds_though_it_refused_is_sent_without_another_press(
             here.clock.run(2 * CARD_TOLD_MS)
             is_sure = Signal.LINK_SETTLED in here.unit.shown[shown:]
             assert is_sure == (holds == 1), "settled is said of a card whose files were looked at"
-        here.clock.run(2 * CARD_TOLD_MS)
+        here.clock.run(4 * CARD_TOLD_MS)
         assert Signal.LINK_SETTLED in here.unit.shown[shown:]
         assert [len(site.mesas) for site in here.sites] == [holds, holds]
+
+
+@pytest.mark.parametrize("refused", [OSError(errno.EIO, "no"), MemoryError()], ids=["card", "memory"])
+def test_a_card_that_goes_on_refusing_is_looked_at_ever_less(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: BaseException
+) -> None:
+    looks = list[int]()
+
+    def look(store: Store) -> None:
+        looks.append(here.clock.ms())
+        raise refused
+
+    with sites(tmp_path) as here:
+        here.power_on()
+        here.scan()
+        with monkeypatch.context() as patched:
+            patched.setattr(durable, "sync_folder", has_no_room)
+            assert here.try_scan() is FaultCode.CARD.signal
+            patched.setattr(Store, "_look_at_files", look)
+            lines = len(here.unit.log)
+            here.clock.run(3_600_000)
+        assert 5 <= len(looks) <= 20
+        assert not [line for line in here.unit.log[lines:] if "card" in line]
+        here.scan()
+        assert here.settle() is not None
+
+
+def test_what_could_not_be_mended_is_not_said_to_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with sites(tmp_path) as here:
+        here.power_on()
+        here.scan()
+        with monkeypatch.context() as patched:
+            patched.setattr(durable, "sync_folder", has_no_room)
+            assert here.try_scan() is FaultCode.CARD.signal
+        with monkeypatch.context() as patched:
+            patched.setattr(Store, "_transaction", refuses_at_its_end)
+            here.clock.run(2 * CARD_TOLD_MS)
+        assert not here.logged(Event.CARD_REPAIRED)
+        here.clock.run(4 * CARD_TOLD_MS)
+        assert len(here.logged(Event.CARD_REPAIRED)) == 1
+
+
+def test_a_stick_takes_what_the_card_kept_though_it_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with field(tmp_path) as here:
+        (unit,) = here.units
+        here.scan(unit, 1)
+        with monkeypatch.context() as patched:
+            patched.setattr(durable, "sync_folder", has_no_room)
+            assert unit.scan(picture(acta(2))) is FaultCode.CARD.signal
+            here.clock.run(1_000)
+        stick = here.stick()
+        assert here.visit(unit, stick) is Signal.STICK_DONE
+        here.imported(stick)
+        assert len(here.mesas()) == 2
+
+
+@pytest.mark.parametrize("is_set", [True, False])
+def test_a_control_card_shown_while_the_index_cannot_be_asked_is_answered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_set: bool
+) -> None:
+    with world(tmp_path) as here:
+        here.unit.clock.is_set = is_set
+        here.power_on()
+        with monkeypatch.context() as patched:
+            patched.setattr(Store, "heard", refuse)
+            shown = here.scan(card(here.deployed, Quiet(State.ON)))
+        assert shown is (Signal.CONTROL_DONE if is_set else Signal.CONTROL_REFUSED)

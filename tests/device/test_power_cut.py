@@ -133,7 +133,7 @@ def test_an_envelope_without_its_picture_is_left_alone_and_its_place_is_not_take
             assert place.chain != cut.chain, "another envelope 3 of that chain would be a fork"
             assert place.seq == seq, "a chain is begun once"
     assert cut.envelope.read_bytes() == evidence
-    assert repaired == [f"{cut.envelope.name} lacks 1 pictures, and was left alone"] * 2
+    assert repaired == [f"{cut.envelope.name} is not whole and was left alone: it lacks 1 pictures"] * 2
 
 
 def test_a_card_as_it_is_while_the_unit_runs_is_whole(tmp_path: Path) -> None:

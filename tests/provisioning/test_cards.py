@@ -178,9 +178,13 @@ def test_a_card_that_leads_elsewhere_is_not_followed(batch: Batch, tmp_path: Pat
     (elsewhere / "testigo").mkdir()
     (boot / name).unlink(missing_ok=True)
     (boot / name).symlink_to(elsewhere / name)
-    with pytest.raises(OurFault, match="leads out of the card"):
+    with pytest.raises(OurFault, match="is a link"):
         batch.write(Folder(boot), "", nothing)
     assert {file.name: file.read_text() for file in first_boot.files_in(elsewhere)} == desk.STOCK
+    (boot / name).unlink()
+    (boot / name).symlink_to(name)
+    with pytest.raises(OurFault, match="is a link"):
+        batch.write(Folder(boot), "", nothing)
 
 
 def test_a_kit_that_was_changed_is_refused(tmp_path: Path) -> None:

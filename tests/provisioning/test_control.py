@@ -162,5 +162,5 @@ def test_the_passphrase_of_each_network_is_typed_twice(
     assert asked[::2] == ["passphrase of the network home: ", "passphrase of the network work: "]
     assert "the two differ" in capsys.readouterr().err
     assert main([*common, "home"]) == 2
-    assert "no passphrase was given" in capsys.readouterr().err
+    assert "no passphrase of the network" in capsys.readouterr().err
     assert not out.exists()

@@ -1,5 +1,6 @@
 """Images and disks: the boot partition inside one, and which disks are written over."""
 
+import argparse
 import os
 import shutil
 import subprocess
@@ -7,10 +8,13 @@ from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
+from rich.progress import Progress
 
+import provisioning.image
+from provisioning import cards_desk
 from provisioning.authority import Authority
 from provisioning.cards import Batch
-from provisioning.image import SECTOR, Image, check_foreign, copy, disk_at, look_again
+from provisioning.image import SECTOR, Disk, Image, check_foreign, copy, disk_at, look_again
 from tests.provisioning import desk
 from wire.errors import OurFault
 
@@ -89,6 +93,7 @@ def machine(root: Path) -> Path:
     disk = root / "sys/class/block" / NAME
     for name, text in {
         "dev": "8:16",
+        "diskseq": "9",
         "size": "62521344",
         "removable": "1",
         "device/vendor": "Generic",
@@ -147,7 +152,7 @@ def test_a_name_that_is_no_whole_disks_is_refused(tmp_path: Path, name: str, sai
         disk_at(Path("/dev") / name, tmp_path)
 
 
-@pytest.mark.parametrize("changed", ["size", "device/model"])
+@pytest.mark.parametrize("changed", ["size", "device/model", "diskseq"])
 def test_a_disk_that_came_into_its_place_while_its_size_was_typed_is_not_written_over(
     tmp_path: Path, changed: str
 ) -> None:
@@ -157,6 +162,35 @@ def test_a_disk_that_came_into_its_place_while_its_size_was_typed_is_not_written
     (home / changed).write_text("31116288\n")
     with pytest.raises(OurFault, match="another one than when its size was typed: nothing was written"):
         look_again(disk, tmp_path)
+
+
+def test_the_desk_looks_again_before_a_disk_is_written(
+    authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    card, stock = tmp_path / "card", tmp_path / "stock.img"
+    card.write_text("somebody's")
+    stock.write_bytes(b"stock")
+    found = [Disk(card, "Card Reader", 32 * 10**9, "9"), Disk(card, "Card Reader", 32 * 10**9, "10")]
+    for module in (provisioning.image, cards_desk):
+        monkeypatch.setattr(module, "disk_at", lambda *_: found.pop(0))
+    with pytest.raises(OurFault, match="another one than when its size was typed"):
+        write_one(authority, tmp_path, card, stock)
+    assert card.read_text() == "somebody's"
+
+
+def test_the_desk_writes_no_boot_partition_of_its_own(authority: Authority, tmp_path: Path) -> None:
+    with pytest.raises(OurFault, match="this computer"):
+        write_one(authority, tmp_path, Path("/boot"), None)
+
+
+def write_one(authority: Authority, folder: Path, target: Path, stock: Path | None) -> None:
+    """As `testigo-provision write` does, at a desk where somebody types the size of the disk."""
+    package = desk.package(authority, folder / "deployment.testigo")
+    options = argparse.Namespace(to=target, image=stock)
+    with Progress(disable=True) as bar:
+        bar.add_task("card")
+        batch = Batch.of(authority, desk.kit(folder / "kit"), package)
+        cards_desk._one(options, batch, 1, lambda _: "32.0 GB", bar)
 
 
 @pytest.mark.parametrize(("disk", "is_ours"), [("mmcblk0", True), ("sda", False)])
