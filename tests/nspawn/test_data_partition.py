@@ -85,11 +85,11 @@ def test_a_disk_that_is_being_written_is_mounted_by_nobody_and_a_mounted_one_is_
     place.mkdir()
     with disk(tmp_path / "card.img", 100) as device:
         mount = ["mount", f"{device}p2", str(place)]
-        with held(Disk(Path(device), "", 0)):
+        with held(Disk(Path(device), "", 0, "")):
             assert subprocess.run(mount, capture_output=True, check=False).returncode != 0
         run(*mount)
         try:
-            with pytest.raises(OurFault, match="unmount it"), held(Disk(Path(device), "", 0)):
+            with pytest.raises(OurFault, match="unmount it"), held(Disk(Path(device), "", 0, "")):
                 pass
         finally:
             run("umount", str(place))
@@ -125,7 +125,7 @@ def test_a_card_in_a_reader_is_written_while_it_is_held(tmp_path: Path, monkeypa
     size = stock.stat().st_size
     with disk(tmp_path / "card.img", 100) as device:
         behind = Path(device).read_bytes()[size:]
-        with held(Disk(Path(device), "", 0)):
+        with held(Disk(Path(device), "", 0, "")):
             copy(stock, Path(device), lambda _: None)
             boot = Image(Path(device))
             boot.write("testigo/own/unit.toml", b"its own")
