@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
+from hub.examine import printable
 from hub.ledger import Ledger, Outcome
 from hub.settings import Settings
 from wire import control, note
@@ -77,5 +78,4 @@ def text(all_said: Iterable[Said]) -> str:
         f"{each.unit} {each.chain} {each.seq}: {each.words}" + (f"; refused: {each.refused}" if each.refused else "")
         for each in all_said
     ]
-    shown = ("".join(each if each.isprintable() else "?" for each in line) for line in lines)
-    return "".join(f"{line}\n" for line in shown) or "no control card was shown\n"
+    return "".join(f"{printable(line)}\n" for line in lines) or "no control card was shown\n"

@@ -100,7 +100,7 @@ class Examiner:
         if record.mode is not Mode.LIVE:
             return Outcome.TRAINING, "", ""
         if len(record.payloads) == 1 and any(each.is_note(record.payloads[0]) for each in (control, move)):
-            return Outcome.CONTROL, "", _printable(record.doubt)  # whether it is genuine, `hub.control` says
+            return Outcome.CONTROL, "", printable(record.doubt)  # whether it is genuine, `hub.control` says
         if not record.payloads and record.first != NOTHING:
             return Outcome.PART, "", f"part {record.part} of the record {record.first}"
         if not record.payloads:
@@ -115,10 +115,11 @@ class Examiner:
             case Acta() as acta if not record.doubt:
                 return Outcome.ACTA, acta.mesa, ""
             case Acta():
-                return Outcome.UNREAD, "", f"the unit doubts it: {_printable(record.doubt)}"
+                return Outcome.UNREAD, "", f"the unit doubts it: {printable(record.doubt)}"
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
+    """What a thief of a unit's key may have chosen, fit for a terminal."""
     return "".join(each if each.isprintable() else "?" for each in text)
 
 

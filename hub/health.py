@@ -4,9 +4,12 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
-from hub.intake import beat_in, report_in
+from hub.examine import printable
+from hub.intake import told_in
 from hub.ledger import Ledger
+from wire.beat import Beat
 from wire.note import Verifier
+from wire.readiness import Readiness
 
 
 def text(ledger: Ledger, trusted: Mapping[str, Verifier]) -> str:
@@ -15,7 +18,7 @@ def text(ledger: Ledger, trusted: Mapping[str, Verifier]) -> str:
     rows = []
     for unit in sorted(trusted):
         beaten = heard.get(unit)
-        beat = beat_in(beaten, trusted)
+        beat = told_in(beaten, Beat, trusted)
         if beaten is None or beat is None:
             rows.append((1, (unit, "never heard of", "", "", "", "", "", "")))
             continue
@@ -33,7 +36,7 @@ def readiness(ledger: Ledger, trusted: Mapping[str, Verifier]) -> str:
     rows, bad = [], []
     for unit in sorted(trusted):
         each = told.get(unit)
-        report = report_in(each, trusted)
+        report = told_in(each, Readiness, trusted)
         if each is None or report is None:
             rows.append((1, (unit, "never said", "", "", "", "", "")))
             continue
@@ -45,9 +48,8 @@ def readiness(ledger: Ledger, trusted: Mapping[str, Verifier]) -> str:
         rows.append((0 if of["bad"] or not of["good"] else 2, (unit, at, report.date, report.firmware, *parts)))
         bad += [(unit, check.part, check.words) for check in report.checks if check.outcome == "bad"]
     heads = ("unit", "said (UTC)", "its date", "firmware", "bad", "absent", "good")
-    # What a unit says in words may be a thief's, and is for a terminal.
-    lines = ("".join(char if char.isprintable() else "?" for char in ": ".join(each)) + "\n" for each in bad)
-    return _table([heads, *(words for _, words in sorted(rows))]) + "".join(lines)
+    lines = "".join(f"{printable(': '.join(each))}\n" for each in bad)
+    return _table([heads, *(words for _, words in sorted(rows))]) + lines
 
 
 def _table(lines: Sequence[Sequence[str]]) -> str:

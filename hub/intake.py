@@ -22,6 +22,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
+from typing import TypeVar
 
 import msgspec
 
@@ -43,6 +44,9 @@ from wire.note import Verifier
 from wire.readiness import Readiness
 from wire.receipt import CHUNKS_MAX, EXTRAS_MAX, MISSING_MAX, Extra, Holding, Missing, Receipt, Refused
 from wire.topics import FROM_UNITS, Leaf, Topic, parse
+
+TellingT = TypeVar("TellingT", Beat, Readiness)
+"""What a unit tells of itself."""
 
 ANSWERED_REFUSALS_MAX = 200
 """How many refusals are answered in one batch: rubbish must not keep the hub from signing receipts."""
@@ -277,22 +281,24 @@ class _Batch:
                     self._asked.add((holding.unit, holding.chain))
                     self._hold(holding)
                 case Leaf.BEAT:
-                    beat = note.read(publication, Beat, self._trusted).statement
-                    check_unit(beat.unit, topic.unit)
-                    if beat.deployment != topic.deployment:
-                        raise WrongTopicError(f"a beat of the deployment {beat.deployment}: publish it in its own")
+                    beat = self._telling(Beat, "beat", topic, publication)
                     self._beats[beat.unit] = beat, publication  # one in a batch: a stolen key must not fill the log
                 case Leaf.READINESS:
-                    report = note.read(publication, Readiness, self._trusted).statement
-                    check_unit(report.unit, topic.unit)
-                    if report.deployment != topic.deployment:
-                        raise WrongTopicError(f"a report of the deployment {report.deployment}: publish it in its own")
+                    report = self._telling(Readiness, "report", topic, publication)
                     if report.unit not in self._reports or report.age > self._reports[report.unit][0].age:
                         self._reports[report.unit] = report, publication  # nobody says it again before it connects
                 case _:
                     self._came.append((topic.unit, publication))
         except TheirFault as fault:
             self._refuse(topic.unit, publication, fault)
+
+    def _telling(self, kind: type[TellingT], what: str, topic: Topic, publication: bytes) -> TellingT:
+        """What a unit tells of itself, on the topic where it belongs."""
+        telling = note.read(publication, kind, self._trusted).statement
+        check_unit(telling.unit, topic.unit)
+        if telling.deployment != topic.deployment:
+            raise WrongTopicError(f"a {what} of the deployment {telling.deployment}: publish it in its own")
+        return telling
 
     def _hold(self, holding: Holding) -> None:
         """Notes from when on a receipt must be, for the unit to believe that it is the youngest."""
@@ -306,7 +312,7 @@ class _Batch:
     def _take_beat(self, beat: Beat, publication: bytes) -> None:
         """Keeps a unit's last beat; one that was said before it, and comes again, is none."""
         beaten = self._ledger.beat(beat.unit)
-        last = beat_in(beaten, self._trusted)
+        last = told_in(beaten, Beat, self._trusted)
         if beaten and last and self._now < beaten.at + BEAT_SECONDS_MIN:
             return
         if last and last.chain == beat.chain and last.age >= beat.age:
@@ -318,7 +324,7 @@ class _Batch:
     def _take_report(self, report: Readiness, publication: bytes) -> None:
         """Keeps a unit's last readiness report; one that is held, or older, is passed over: units say it again."""
         told = self._ledger.readiness(report.unit)
-        last = report_in(told, self._trusted)
+        last = told_in(told, Readiness, self._trusted)
         if told and last and (self._now < told.at + BEAT_SECONDS_MIN or last.age >= report.age):
             return
         self._ledger.keep_readiness(Told(report.unit, self._now, publication))
@@ -698,18 +704,10 @@ class _Batch:
             log(Event.KEPT, envelopes=self._kept, chunks=self._chunks_kept, copies=self._copies)
 
 
-def beat_in(beaten: Told | None, trusted: Mapping[str, Verifier]) -> Beat | None:
-    """What a unit's last beat says; None when there is none that its key of today has signed."""
+def told_in(told: Told | None, kind: type[TellingT], trusted: Mapping[str, Verifier]) -> TellingT | None:
+    """What a unit last told of itself; None when there is nothing that its key of today has signed."""
     try:
-        return note.read(beaten.note, Beat, trusted).statement if beaten else None
-    except TheirFault:
-        return None
-
-
-def report_in(told: Told | None, trusted: Mapping[str, Verifier]) -> Readiness | None:
-    """What a unit's last readiness report says; None when there is none that its key of today has signed."""
-    try:
-        return note.read(told.note, Readiness, trusted).statement if told else None
+        return note.read(told.note, kind, trusted).statement if told else None
     except TheirFault:
         return None
 

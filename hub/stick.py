@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from hub.examine import Examiner
+from hub.examine import Examiner, printable
 from hub.folder import Folder
 from hub.intake import Intake
 from hub.ledger import Ledger
@@ -126,9 +126,7 @@ class _Tally:
         what = ", ".join(_many(count, what) for what, count in sorted(self.imported.items(), reverse=True))
         yield f"{unit}: {imports} {what or 'nothing'}"
         for (what, reason), count in sorted(self.skipped.items()):
-            # A thief of a unit's key may have chosen the words, for the terminal of whoever imports.
-            why = "".join(each if each.isprintable() else "?" for each in self.whys[reason])
-            yield f"{unit}: {skips} {_many(count, what)}: {why}"
+            yield f"{unit}: {skips} {_many(count, what)}: {printable(self.whys[reason])}"
         yield from (f"{unit}: missing {each}" for each in self.missing)
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from hub.pictures import fsync_folder
 from wire.errors import OurFault
 
 SECTOR = 512
@@ -76,11 +77,7 @@ class Folder:
         return place
 
     def sync(self) -> None:
-        handle = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+        fsync_folder(self.path)
 
 
 class Image:

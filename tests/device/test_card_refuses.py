@@ -33,6 +33,17 @@ def has_no_room(*_: object) -> None:
 
 
 @contextmanager
+def refusing(here: Sites, monkeypatch: pytest.MonkeyPatch, what: str = "sync_folder") -> Iterator[pytest.MonkeyPatch]:
+    """Time in which the card of a unit that had kept one acta refuses; the next one was laid down, and it says so."""
+    here.power_on()
+    here.scan()
+    with monkeypatch.context() as patched:
+        patched.setattr(durable, what, has_no_room)
+        assert here.try_scan() is FaultCode.CARD.signal
+        yield patched
+
+
+@contextmanager
 def refuses_at_its_end(store: Store) -> Iterator[None]:
     """A transaction that is rolled back: the disk took no COMMIT."""
     connection = store._database.connection()
@@ -121,11 +132,7 @@ def test_what_a_card_holds_though_it_refused_is_sent_without_another_press(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: str, holds: int
 ) -> None:
     with sites(tmp_path) as here:
-        here.power_on()
-        here.scan()
-        with monkeypatch.context() as patched:
-            patched.setattr(durable, refused, has_no_room)
-            assert here.try_scan() is FaultCode.CARD.signal
+        with refusing(here, monkeypatch, refused):
             shown = len(here.unit.shown)
             here.clock.run(2 * CARD_TOLD_MS)
             is_sure = Signal.LINK_SETTLED in here.unit.shown[shown:]
@@ -146,11 +153,7 @@ def test_a_card_that_goes_on_refusing_is_looked_at_ever_less(
         raise refused
 
     with sites(tmp_path) as here:
-        here.power_on()
-        here.scan()
-        with monkeypatch.context() as patched:
-            patched.setattr(durable, "sync_folder", has_no_room)
-            assert here.try_scan() is FaultCode.CARD.signal
+        with refusing(here, monkeypatch) as patched:
             patched.setattr(Store, "_look_at_files", look)
             lines = len(here.unit.log)
             here.clock.run(3_600_000)
@@ -162,11 +165,8 @@ def test_a_card_that_goes_on_refusing_is_looked_at_ever_less(
 
 def test_what_could_not_be_mended_is_not_said_to_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with sites(tmp_path) as here:
-        here.power_on()
-        here.scan()
-        with monkeypatch.context() as patched:
-            patched.setattr(durable, "sync_folder", has_no_room)
-            assert here.try_scan() is FaultCode.CARD.signal
+        with refusing(here, monkeypatch):
+            pass
         with monkeypatch.context() as patched:
             patched.setattr(Store, "_transaction", refuses_at_its_end)
             here.clock.run(2 * CARD_TOLD_MS)
