@@ -5,7 +5,9 @@ Two network namespaces, joined by a pair of interfaces: the broker's machine, an
 
 import contextlib
 import os
+import selectors
 import shutil
+import signal
 import socket
 import ssl
 import struct
@@ -67,8 +69,8 @@ class Site:
         return sum(1 for _ in Path(f"/proc/{self.mosquitto.pid}/fd").iterdir())
 
     def knock(self, address: str, count: int) -> None:
-        """Makes so many connections from an address, that say how TLS begins, and then nothing."""
-        made = list[socket.socket]()
+        """Makes so many connections from an address, that say how TLS begins as soon as they can, and then nothing."""
+        waiting = selectors.DefaultSelector()
         with self.outside():
             for _ in range(count):
                 plug = socket.socket()
@@ -76,13 +78,19 @@ class Site:
                 plug.setblocking(False)
                 with contextlib.suppress(BlockingIOError):
                     plug.connect((BROKER, PORT))
-                made.append(plug)
-        self.plugs += made
-        for plug in made:
-            with contextlib.suppress(OSError):
-                plug.setblocking(True)
-                plug.settimeout(1)
-                plug.send(HELLO)
+                waiting.register(plug, selectors.EVENT_WRITE, plug.send)
+                self.plugs.append(plug)
+        threading.Thread(target=greet, args=(waiting,), daemon=True).start()
+
+
+def greet(waiting: selectors.BaseSelector) -> None:
+    """Each says how TLS begins once it is connected, however late that is; TCP says it again when it is lost."""
+    with waiting:
+        while ready := waiting.select(SECONDS):
+            for key, _ in ready:
+                waiting.unregister(key.fileobj)
+                with contextlib.suppress(OSError):
+                    key.data(HELLO)
 
 
 def ip(*arguments: str) -> None:
@@ -147,16 +155,24 @@ def until(site: Site, count: int) -> int:
 
 def test_a_flood_from_one_address_is_let_in_slowly_and_others_at_once(site: Site, units: list[Path]) -> None:
     before, began = site.taken(), time.monotonic()
-    site.knock(FLOODER, 3 * broker.ASKING_ADDRESS_MAX * broker.BURST_SECONDS)
+    at_once = broker.ASKING_ADDRESS_MAX * broker.BURST_SECONDS
+    site.knock(FLOODER, 3 * at_once)
     assert is_let_in(site, units[0], HONEST)
-    allowed = broker.ASKING_ADDRESS_MAX * (broker.BURST_SECONDS + time.monotonic() - began)
-    assert broker.ASKING_ADDRESS_MAX * broker.BURST_SECONDS - 10 < site.taken() - before <= allowed + 10
+    taken = until(site, before + at_once) - before
+    allowed = at_once + broker.ASKING_ADDRESS_MAX * (time.monotonic() - began)
+    assert at_once <= taken <= allowed + 10
 
 
 def test_many_units_behind_one_address_are_all_in_soon(site: Site, units: list[Path]) -> None:
-    """A mobile network shows them under one: those beyond the limit come through as they say it again."""
+    """A mobile network shows them under one: those beyond the limit come through as they say it again.
+
+    Also where Mosquitto stands still meanwhile: the kernel's queues are full then, and it forgets who says nothing.
+    """
     before, count = site.taken(), int(1.2 * broker.ASKING_ADDRESS_MAX * broker.BURST_SECONDS)
+    site.mosquitto.send_signal(signal.SIGSTOP)
     site.knock(CARRIER, count)
+    threading.Event().wait(0.9)
+    site.mosquitto.send_signal(signal.SIGCONT)
     assert until(site, before + count) == before + count
     assert is_let_in(site, units[0], CARRIER)
 
