@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from device.dates import utc
 from device.ports import Clock, Frame
-from device.store import CardError, Place, Store
+from device.store import CardError, Place, Signed, Store
 from wire import note
 from wire.envelope import PICTURE_BYTES_MAX, SEALED_BYTES_MAX, Envelope, Sealed, context, join
 from wire.fields import NOTHING
@@ -124,9 +124,8 @@ class Keeper:
             payloads = ()
         self.store.recover()
         self.store.reserve(sum(frame.result().named.size for frame in frames) + SEALED_BYTES_MAX)
-        place, unit = self.store.place(), self._signer.verifier.name
+        place = self.store.place()
         photographs = [self._at(place, number, frame.result()) for number, frame in enumerate(frames)]
-        writing = [self.store.write(picture.sealed, number) for number, picture in enumerate(photographs)]
         record = Record(
             after=self.store.last_receipt(),
             boot=self.store.boot,
@@ -144,22 +143,27 @@ class Keeper:
             profile=self._profile,
             quality=quality,
             seq=place.seq,
-            unit=unit,
+            unit=self._signer.verifier.name,
         )
+        signed = self.store.aside.submit(self._sign, record, place.prev, photographs)  # meanwhile they are written
+        self.store.keep(signed, [photograph.sealed for photograph in photographs])
+        return Placed(place.chain, place.seq, place.prev, signed.result().identity)
+
+    def _sign(self, record: Record, prev: str, photographs: Sequence[Prepared]) -> Signed:
         written = note.write(record, self._signer)
-        sealed_record = (photographs[0].record if photographs else self._begun(place)).close(written)
+        begun = photographs[0].record if photographs else self._begun(Place(record.chain, record.seq, prev))
+        sealed = begun.close(written)
         envelope = Envelope(
-            chain=place.chain,
+            chain=record.chain,
             deployment=self._deployment,
-            pictures=tuple(picture.named for picture in photographs),
-            prev=place.prev,
-            record=Sealed.of(sealed_record),
-            seq=place.seq,
-            unit=unit,
+            pictures=tuple(photograph.named for photograph in photographs),
+            prev=prev,
+            record=Sealed.of(sealed),
+            seq=record.seq,
+            unit=record.unit,
         )
         signed = note.write(envelope, self._signer)
-        self.store.keep(Note(envelope, note.text_of(signed)), join(signed, sealed_record), writing)
-        return Placed(place.chain, place.seq, place.prev, note.identity_of(written))
+        return Signed(note.identity_of(written), Note(envelope, note.text_of(signed)), join(signed, sealed))
 
     def _prepare(self, frame: Frame, place: Place, number: int) -> Prepared:
         sealed = seal(frame.picture, self._recipients, self._context(place, f"picture/{number}"))

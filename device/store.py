@@ -118,8 +118,19 @@ class Kept:
         return f"{self.chain}-{self.seq}.envelope"
 
 
-Writing = Future[BinaryIO]
-"""A picture on its way to the card."""
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """A record, sealed and signed, that is to be kept.
+
+    Attributes:
+        identity: the record's.
+        envelope: its envelope.
+        publication: the envelope's note and the sealed record, joined.
+    """
+
+    identity: str
+    envelope: Note[Envelope]
+    publication: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -432,49 +443,39 @@ class Store:
             for row in rows.order_by(chains.id.desc())
         ]
 
-    def write(self, sealed: bytes, number: int) -> Writing:
-        """Begins to write a sealed picture, to be handed to `keep`: there is time to sign while the card works.
-
-        Args:
-            sealed: its sealed bytes.
-            number: which of the record's pictures it is.
-        """
-        self._on_thread()
-        return self.aside.submit(durable.begin, self.folder / f"picture-{number}.new", sealed)
-
-    def keep(self, envelope: Note[Envelope], publication: bytes, pictures: Sequence[Writing]) -> None:
+    def keep(self, signed: "Future[Signed]", pictures: Sequence[bytes]) -> None:
         """Keeps a record and its pictures; when this returns they survive a power cut.
 
         Args:
-            envelope: the envelope, at the place that `place` gave.
-            publication: the envelope's note and sealed record, joined.
-            pictures: what `write` returned for the sealed pictures that it names, in its order.
+            signed: the record, at the place that `place` gave; it may still be signed while its pictures are written.
+            pictures: the sealed pictures that its envelope names, in its order.
 
         Raises:
             CardError: the card refused; `recover` before the next record.
         """
         self._on_thread()
-        statement = envelope.statement
-        names = [f"{picture.sha256}.picture" for picture in statement.pictures]
         self._is_sure = False
+        files = list[BinaryIO]()
         try:
             try:
-                for picture in pictures:
-                    picture.result()
+                for number, picture in enumerate(pictures):
+                    files.append(durable.begin(self.folder / f"picture-{number}.new", picture))
+                envelope, publication = signed.result().envelope, signed.result().publication
                 file = durable.write(self.folder / "envelope.new", publication)
             finally:  # not before: all are on the card sooner when they are synced side by side
-                syncing = [self.aside.submit(_sync_written, picture) for picture in pictures]
+                syncing = [self.aside.submit(durable.sync, each) for each in files]
             durable.sync(file)
-            for number, (name, synced) in enumerate(zip(names, syncing, strict=True)):
+            statement = envelope.statement
+            for number, (named, synced) in enumerate(zip(statement.pictures, syncing, strict=True)):
                 synced.result()
-                (self.folder / f"picture-{number}.new").replace(self.folder / name)
+                (self.folder / f"picture-{number}.new").replace(self.folder / f"{named.sha256}.picture")
             # The envelope's file comes last: where it is, its pictures are.
             (self.folder / "envelope.new").replace(self.folder / f"{statement.chain}-{statement.seq}.envelope")
             durable.sync_folder(self.folder)
             self._insert(self._chain, envelope, publication)
             self._place, self._is_sure = Place(statement.chain, statement.seq + 1, envelope.hash), True
         except (OSError, PeeweeException, sqlite3.Error) as error:
-            raise CardError(f"card: record {statement.seq} could not be written: {error}: press again") from error
+            raise CardError(f"card: record {self._place.seq} could not be written: {error}: press again") from error
 
     @_asking
     def count(self) -> int:
@@ -884,10 +885,6 @@ def _blames_the_card(error: PeeweeException | sqlite3.Error) -> bool:
 
 def _refused(error: Exception) -> CardError:
     return CardError(f"card: {error}: make room or change it, and press again")
-
-
-def _sync_written(picture: Writing) -> None:
-    durable.sync(picture.result())
 
 
 def _size(path: Path) -> int:
