@@ -17,23 +17,23 @@ import sqlite3
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from unittest import mock
 
 from device.keeper import Keeper
 from device.keys import signer_from
 from device.ports import Frame
 from device.reader import Reader
 from device.settings import read
-from device.store import Store
+from device.store import Place, Store
 from sim import deployment, paper
 from sim.body import SimStorage
 from sim.clock import SteppedClock
 from sim.photo import photograph
 from wire.note import Signer
 from wire.record import Quality
-from wire.seal import Recipient
+from wire.seal import Seal
 
 ROUNDS = 200
 PICTURE_BYTES = 1_000_000
@@ -53,43 +53,32 @@ def _run(folder: Path) -> None:
     settings = read(next(iter(made.units.values())))
     signer = signer_from(settings.key, settings.unit)
     store = Store(SimStorage(settings.card), signer.verifier, settings.hubs, settings.receipts, print)
-    clock, profile = SteppedClock(), settings.profile.id
-    keeper, plainly = (
-        Keeper(store, settings.deployment, its, settings.recipients, clock, profile, settings.mode)
-        for its in (signer, Unsigned(signer))
-    )
-    unsealing = mock.patch.multiple("device.keeper", Seal=Unsealed, seal=unsealed)
+    rest = settings.recipients, SteppedClock(), settings.profile.id, settings.mode
+    ours = Keeper(store, settings.deployment, signer, *rest)
+    plain = Plain(store, settings.deployment, Unsigned(signer), *rest)
     bare = Bare(folder / "bare")
     chance = random.Random(1)
     luma = photograph(paper.draw(paper.random_payload(chance)), seed=1).luma
     reader = Reader()
     times: dict[str, list[float]] = {"ours": [], "plain": [], "peer": []}
     sealings = []
+
+    def read_by(keeper: Keeper, frame: Frame, payload: str) -> Callable[[], object]:
+        prepared = keeper.prepare(frame)
+        reader.read(frame.luma)
+        return partial(keeper.keep, [payload], Quality(), "", [prepared])
+
     for number in range(ROUNDS):
         frame = Frame(luma, chance.randbytes(PICTURE_BYTES), "image/jpeg")
         payload, publication = paper.random_payload(chance), os.urandom(1800)
         began = time.perf_counter()
-        keeper.prepare(frame).result()
+        ours.prepare(frame).result()
         sealings.append((time.perf_counter() - began) * 1000)
-
-        def ours(frame: Frame = frame, payload: str = payload) -> Callable[[], object]:
-            prepared = keeper.prepare(frame)
-            reader.read(frame.luma)
-            return lambda: keeper.keep([payload], Quality(), "", [prepared])
-
-        def plain(frame: Frame = frame, payload: str = payload) -> Callable[[], object]:
-            with unsealing:
-                prepared = plainly.prepare(frame)
-                prepared.result()
-            reader.read(frame.luma)
-            return lambda: plainly.keep([payload], Quality(), "", [prepared])
-
-        def peer(
-            number: int = number, picture: bytes = frame.picture, publication: bytes = publication
-        ) -> Callable[[], object]:
-            return lambda: bare.keep(number, picture, publication)
-
-        contenders: dict[str, Callable[[], Callable[[], object]]] = {"ours": ours, "plain": plain, "peer": peer}
+        contenders: dict[str, Callable[[], Callable[[], object]]] = {
+            "ours": partial(read_by, ours, frame, payload),
+            "plain": partial(read_by, plain, frame, payload),
+            "peer": partial(partial, bare.keep, number, frame.picture, publication),
+        }
         for name, prepare in chance.sample(list(contenders.items()), len(contenders)):
             keeping = prepare()
             began = time.perf_counter()
@@ -122,10 +111,10 @@ class Unsigned:
         return self._signature
 
 
-class Unsealed:
+class Unsealed(Seal):
     """A seal that seals nothing."""
 
-    def __init__(self, _recipients: Sequence[Recipient], _context: bytes) -> None:
+    def __init__(self) -> None:
         pass
 
     def close(self, content: bytes) -> bytes:
@@ -133,9 +122,11 @@ class Unsealed:
         return content
 
 
-def unsealed(content: bytes, _recipients: Sequence[Recipient], _context: bytes) -> bytes:
-    """The content itself."""
-    return content
+class Plain(Keeper):
+    """A keeper that seals nothing."""
+
+    def _begun(self, place: Place, what: str) -> Seal:  # noqa: ARG002  as every keeper is asked
+        return Unsealed()
 
 
 class Bare:

@@ -13,7 +13,7 @@ from wire.envelope import PICTURE_BYTES_MAX, SEALED_BYTES_MAX, Envelope, Sealed,
 from wire.fields import NOTHING
 from wire.note import Note, Signer
 from wire.record import PARTS_MAX, Mode, Picture, Quality, Record
-from wire.seal import Recipient, Seal, seal
+from wire.seal import Recipient, Seal
 
 PAYLOADS_CHARACTERS_MAX = 10000
 """What fits a note even where JSON writes six bytes for each (a control character); thrice the longest sheet known."""
@@ -151,7 +151,7 @@ class Keeper:
 
     def _sign(self, record: Record, prev: str, photographs: Sequence[Prepared]) -> Signed:
         written = note.write(record, self._signer)
-        begun = photographs[0].record if photographs else self._begun(Place(record.chain, record.seq, prev))
+        begun = photographs[0].record if photographs else self._begun(Place(record.chain, record.seq, prev), "record")
         sealed = begun.close(written)
         envelope = Envelope(
             chain=record.chain,
@@ -166,21 +166,19 @@ class Keeper:
         return Signed(note.identity_of(written), Note(envelope, note.text_of(signed)), join(signed, sealed))
 
     def _prepare(self, frame: Frame, place: Place, number: int) -> Prepared:
-        sealed = seal(frame.picture, self._recipients, self._context(place, f"picture/{number}"))
+        sealed = self._begun(place, f"picture/{number}").close(frame.picture)
         if len(sealed) > PICTURE_BYTES_MAX:
             raise CardError(
                 f"photograph: {len(sealed)} bytes sealed, at most {PICTURE_BYTES_MAX} are kept: take smaller ones"
             )
         photograph = Picture(frame.media, hashlib.sha256(frame.picture).hexdigest(), len(frame.picture))
-        return Prepared(frame, place, number, photograph, sealed, Sealed.of(sealed), self._begun(place))
+        return Prepared(frame, place, number, photograph, sealed, Sealed.of(sealed), self._begun(place, "record"))
 
     def _at(self, place: Place, number: int, prepared: Prepared) -> Prepared:
         """The same for this place: the chain may have gone on, or ended, since it was prepared."""
         is_there = (prepared.place, prepared.number) == (place, number)
         return prepared if is_there else self._prepare(prepared.frame, place, number)
 
-    def _begun(self, place: Place) -> Seal:
-        return Seal(self._recipients, self._context(place, "record"))
-
-    def _context(self, place: Place, what: str) -> bytes:
-        return context(self._deployment, self._signer.verifier.name, place.chain, place.seq, what)
+    def _begun(self, place: Place, what: str) -> Seal:
+        belongs = context(self._deployment, self._signer.verifier.name, place.chain, place.seq, what)
+        return Seal(self._recipients, belongs)

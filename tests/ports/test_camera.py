@@ -123,7 +123,7 @@ def bench(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
 def test_look_returns_at_once(bench: Bench) -> None:
     began = time.monotonic()
     bench.camera.look()
-    assert time.monotonic() - began < 0.5  # on a machine that is busy with all the other tests too
+    assert time.monotonic() - began < 2  # on a machine that is busy with all the other tests too
     assert isinstance(bench.next(), FrameTaken)
 
 
