@@ -190,22 +190,24 @@ def _ours(acta: bool) -> Read:
     return lambda luma: {payload.encode("latin-1") for payload in reader.read(luma).payloads}
 
 
-def run(arguments: Sequence[str] = ()) -> None:
-    """Reads the sets and prints a table for each."""
+def run(arguments: Sequence[str] = ()) -> int:
+    """Reads the sets and prints a table for each; returns 1 if we misread any picture."""
     options = _options(arguments)
     others, missing = peers.here()
     print(f"beside: {', '.join(peer.name for peer in others)}")
     for name, why in missing.items():
         print(f"not here: {name}: {why}")
+    wrong = 0
     for name in options.only or SETS:
         if not REAL.exists() and name in ("crops", "degraded", "photographs"):
             print(f"{name}: left out, for the real pictures are not here ({REAL.parent.name}/{REAL.name})")
             continue
         ours = Peer(OURS, partial(_ours, SETS[name].acta), folder=None)
-        _Run(name, ours, others).read(options)
+        wrong += _Run(name, ours, others).read(options)
         ours.close()
     for peer in others:
         peer.close()
+    return int(wrong > 0)
 
 
 def _options(arguments: Sequence[str]) -> argparse.Namespace:
@@ -227,8 +229,8 @@ class _Run:
         self._ratios: list[float] = []  # our time to stock's, where that one reads
         self._hopeless: list[float] = []  # our milliseconds where we read nothing
 
-    def read(self, options: argparse.Namespace) -> None:
-        """Reads the pictures and prints what came of it."""
+    def read(self, options: argparse.Namespace) -> int:
+        """Reads the pictures and prints what came of it; returns how many we misread."""
         end = min(options.first + (options.count or self._set.count), self._set.most)
         for number in range(options.first, end):
             case = self._set.case(number)
@@ -237,6 +239,7 @@ class _Run:
             answers = self._answers(case.luma)
             self._count(number, case, answers)
         self._print()
+        return sum(scores[OURS].wrong for scores in self._scores.values())
 
     def _answers(self, luma: Luma) -> dict[str, Answer]:
         """Everybody's answer; ours and stock zxing-cpp's one after the other, for their times are compared."""

@@ -22,6 +22,8 @@ from typing import TypeVar, get_args
 from urllib.parse import unquote_to_bytes
 
 import cv2
+import numpy as np
+from numpy.typing import NDArray
 from rich.console import Console
 
 from device.cause import Cause
@@ -109,16 +111,29 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """A picture that was decoded, its size in pixels, what was read in it and how well; or where certifying failed."""
+    """A picture that was decoded, its size in pixels, what was read in it and how well.
+
+    Attributes:
+        uncertified: where certifying failed.
+        damaged: why no more than a part of the picture could be decoded, in which a code was read all the same.
+    """
 
     width: int
     height: int
     reading: Reading
     quality: Quality
     uncertified: str = ""
+    damaged: str = ""
 
 
-Answer = NoPicture | Identity | Seen | Unreadable
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """A file that was looked at, and since then cannot be opened or is another; and in words how."""
+
+    why: str
+
+
+Answer = NoPicture | Identity | Seen | Gone | Unreadable
 ANSWERS = get_args(Answer)
 Answered = Future[tuple[Answer | Lost, float]]
 Ask = Callable[[Entry | Page], Answered]
@@ -157,24 +172,29 @@ class Looker:
         """The identity of an entry; or what is seen in a page."""
         return identity_of(request) if isinstance(request, Entry) else self._seen(request)
 
-    def _seen(self, page: Page) -> Seen | Unreadable:
+    def _seen(self, page: Page) -> Seen | Gone | Unreadable:
         picture = self._held if page.stamp == self._stamp else content_of(page.path)
         if isinstance(picture, Unreadable):
-            return picture
+            return Gone(picture.why)
         try:
             changed = _stamp(page.path) != page.stamp
         except OSError:
             changed = True
         if changed:
-            return Unreadable("the file changed while it was being read; say the command again")
+            return Gone("the file changed while it was being read; say the command again")
         self._held, self._stamp = picture, page.stamp
         luma = luma_of(picture, page.number)
         if isinstance(luma, Unreadable):
-            return luma
+            rest = luma_of(picture, page.number, damaged=True)
+            seen = None if isinstance(rest, Unreadable) else self._read(rest, luma.why)
+            return seen if seen and seen.reading.payloads else luma
+        return self._read(luma)
+
+    def _read(self, luma: NDArray[np.uint8], damaged: str = "") -> Seen:
         height, width = luma.shape
         reading = self._reader.read(luma)
         quality, _, uncertified = certified(luma, reading)
-        return Seen(width, height, reading, quality, uncertified)
+        return Seen(width, height, reading, quality, uncertified, damaged)
 
 
 def identity_of(entry: Entry) -> Identity | NoPicture | Unreadable:
@@ -359,6 +379,8 @@ class Archive:
                 elif step.copied:
                     row |= {column: step.copied.get(column, "") for column in COPIED}
                     row["same_picture_as"] = _place(step.copied)
+                if row["state"] == "unopened":  # its page is not known by it, and so is tried again
+                    row["sha256"] = ""
                 self._relate(row)
             yield row, step.ends
 
@@ -378,7 +400,7 @@ class Archive:
                     yield self._unread(entry, "unopened", why)
                 case Lost(why):
                     yield self._unread(entry, "lost", why)
-                case Seen():
+                case Seen() | Gone():
                     raise AssertionError("the worker answered with a picture where it was asked for an identity")
 
     def _looks(self, ask: Ask, stop: threading.Event) -> Iterator[tuple[Entry, Answered | None]]:
@@ -427,15 +449,20 @@ class Archive:
         match answer:
             case Unreadable(why):
                 row |= {"state": "broken", "why": why}
+            case Gone(why):
+                row |= {"state": "unopened", "why": why}
             case Lost(why):
                 row |= {"state": "lost", "why": why}
-            case Seen(width, height, reading, quality, uncertified):
+            case Seen(width, height, reading, quality, uncertified, damaged):
                 row |= {"width": str(width), "height": str(height), "codes": str(len(reading.payloads))}
                 row |= _measured(reading, quality)
                 row |= self._checked(reading.payloads)
+                whys = [row.get("why", "")]
                 if uncertified:
-                    known = [row["why"]] if row.get("why") else []
-                    row["why"] = "; ".join([*known, f"how well it could be read is not known: failed at {uncertified}"])
+                    whys.append(f"how well it could be read is not known: failed at {uncertified}")
+                if damaged:
+                    whys.append(f"the file is damaged, what there is of it was read; get it again ({damaged})")
+                row["why"] = "; ".join(filter(None, whys))
             case Identity() | NoPicture():
                 raise AssertionError("the worker answered with an identity where it was asked for a picture")
 

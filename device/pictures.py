@@ -4,14 +4,15 @@ The bytes may be anybody's, so nothing here raises on them and nothing is decode
 """
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageFile, UnidentifiedImageError
 
 from device import pages
 
@@ -75,7 +76,7 @@ def pages_of(picture: bytes) -> int | Unreadable:
     return found
 
 
-def luma_of(picture: bytes, page: int = 1) -> NDArray[np.uint8] | Unreadable:
+def luma_of(picture: bytes, page: int = 1, *, damaged: bool = False) -> NDArray[np.uint8] | Unreadable:
     """Decodes one page of a picture; of what is animated the first frame.
 
     Transparent pixels are laid on white, as paper is. EXIF orientation is ignored: a QR code reads any way up.
@@ -84,6 +85,7 @@ def luma_of(picture: bytes, page: int = 1) -> NDArray[np.uint8] | Unreadable:
         picture: JPEG, PNG, WebP, TIFF, BMP, PBM, PGM or PPM of at most `PIXELS_MAX` pixels, 1, 8 or 16 bits a sample;
             or PDF.
         page: its number, from 1 to what `pages_of` says.
+        damaged: take what there is of a picture that is cut short or spoilt; the rest is of one grey, or anything.
 
     Returns:
         Shape (height, width), dtype uint8, 0 black, possibly read-only; or why not.
@@ -99,7 +101,20 @@ def luma_of(picture: bytes, page: int = 1) -> NDArray[np.uint8] | Unreadable:
             return Unreadable(f"picture has {width} x {height} pixels, at most {PIXELS_MAX} are read; scale it down")
         return _luma(image)
 
+    if damaged:
+        with _as_far_as_it_goes():
+            return _attempted(lambda: _opened(picture, decode), picture)
     return _attempted(lambda: _opened(picture, decode), picture)
+
+
+@contextmanager
+def _as_far_as_it_goes() -> Iterator[None]:
+    """Pillow knows only one such setting for all: so one thread decodes, as a worker's does."""
+    ImageFile.LOAD_TRUNCATED_IMAGES = True
+    try:
+        yield
+    finally:
+        ImageFile.LOAD_TRUNCATED_IMAGES = False
 
 
 def _opened(picture: bytes, look: Callable[[Image.Image], Found]) -> Found:

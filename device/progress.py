@@ -40,7 +40,7 @@ class Tally:
     """What the rows come to.
 
     Attributes:
-        states: rows of each state. A file that could not be looked into at first counts by its last row.
+        states: rows of each state. A file, or a page, that could not be looked into at first counts by its last row.
         steps: pictures read by each step of the reader.
         causes: pictures without a code by what is wrong with them, where the reader says it.
         mesas: those with an acta.
@@ -57,21 +57,22 @@ class Tally:
     same_picture: int = 0
     conflicts: set[str] = field(default_factory=set)
     moved: int = 0
-    _without_identity: dict[str, str] = field(default_factory=dict)
+    _without_identity: dict[tuple[str, str], str] = field(default_factory=dict)
 
     def take(self, row: Row) -> None:
         """Counts a row."""
-        before = self._without_identity.pop(row["file"], None)
-        if before:
-            self.states[before] -= 1
+        for page in {"", row["page"]}:
+            before = self._without_identity.pop((row["file"], page), None)
+            if before:
+                self.states[before] -= 1
         if not row["sha256"]:
-            self._without_identity[row["file"]] = row["state"]
+            self._without_identity[row["file"], row["page"]] = row["state"]
         self.states[row["state"]] += 1
         self.steps[row.get("how", "")] += 1
         self.causes[row.get("cause", "")] += 1
         self.mesas.add(row["mesa"])
         self.same_payload += bool(row.get("same_payload_as"))
-        self.same_picture += bool(row.get("same_picture_as"))
+        self.same_picture += bool(row.get("same_picture_as")) and row["state"] != "unopened"
         if row.get("conflict"):
             self.conflicts.add(row["mesa"])
 

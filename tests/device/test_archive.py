@@ -25,8 +25,7 @@ from PIL import Image
 from rich.console import Console
 
 from device.__main__ import main
-from device.archive import ANY, Answer, Entry, Identity, Looker, Page, Seen, read_archive
-from device.pictures import Unreadable
+from device.archive import ANY, Answer, Entry, Gone, Identity, Looker, Page, Seen, read_archive
 from device.progress import Shown, Tally
 from device.rows import COLUMNS, FORMULA_SIGNS, Rows, cell, open_rows
 from device.worker import warm
@@ -388,6 +387,22 @@ def test_pictures_that_cannot_be_read_each_have_their_reason(tmp_path: Path) -> 
     assert (summary(shown)["read"], summary(shown)["broken"], summary(shown)["unopened"]) == ("1", "8", "2")
 
 
+@pytest.mark.parametrize("kind", [".jpg", ".png"])
+def test_what_there_is_of_a_picture_that_was_cut_short_is_read_and_the_row_says_so(tmp_path: Path, kind: str) -> None:
+    """As an upload that broke off leaves it. Others read such a file without a word, or not at all."""
+    above = Image.new("L", (1400, 1600), 255)
+    above.paste(scan(PAYLOADS[0]))
+    whole = saved(above, tmp_path / f"whole{kind}").read_bytes()
+    (tmp_path / f"a bit{kind}").write_bytes(whole[: len(whole) // 10])
+    (tmp_path / f"most{kind}").write_bytes(whole[:-500])
+    run(tmp_path, out=tmp_path / "out.csv", make=Looker)
+    a_bit, most, _ = rows_of(tmp_path / "out.csv")
+    assert (a_bit["state"], a_bit["payload"]) == ("broken", "")
+    assert "truncated" in a_bit["why"]
+    assert (most["state"], most["payload"]) == ("read", PAYLOADS[0])
+    assert most["why"].startswith("the file is damaged, what there is of it was read; get it again (picture of ")
+
+
 def hostile(archive: Path) -> Path:
     """Twelve pictures, two of which cost the worker that reads them."""
     for number in range(12):
@@ -639,9 +654,9 @@ def test_a_file_that_changes_or_goes_between_its_hashing_and_its_reading_is_not_
     assert isinstance(identity, Identity)
     page = Page(picture, 1, identity.stamp)
     fake(picture, PAYLOADS[1] + "longer")
-    assert looker(page) == Unreadable("the file changed while it was being read; say the command again")
+    assert looker(page) == Gone("the file changed while it was being read; say the command again")
     picture.unlink()
-    assert looker(page) == Unreadable("file cannot be opened: No such file or directory")
+    assert looker(page) == Gone("file cannot be opened: No such file or directory")
 
 
 def test_a_path_at_which_there_is_nothing_is_told_and_nothing_is_read(
@@ -674,6 +689,34 @@ def test_a_file_that_could_not_be_opened_is_tried_again_and_then_counts_once(tmp
     code, shown = run(picture, out=out)
     assert [row["state"] for row in rows_of(out)] == ["unopened", "read"]
     assert (code, summary(shown)["pictures"]) == (0, "1")
+
+
+def looking_while_the_disk_goes(_profile_id: str, disk: Path) -> Callable[[Entry | Page], Answer]:
+    """What reads true pictures, and finds the disk pulled that they are on as soon as it is to read one."""
+    looker = Looker(PROFILE)
+
+    def look(request: Entry | Page) -> Answer:
+        if isinstance(request, Page) and disk.exists():
+            disk.rename(disk.with_name("pulled"))
+        return looker(request)
+
+    return look
+
+
+def test_a_disk_pulled_between_hashing_and_reading_costs_no_picture_its_reading(tmp_path: Path) -> None:
+    disk, out = tmp_path / "disk", tmp_path / "out.csv"
+    for name in ("a.png", "copy of a.png"):
+        saved(scan(PAYLOADS[0]), disk / name)
+    saved(scan(PAYLOADS[1]), disk / "b.png")
+    code, shown = run(disk, out=out, make=partial(looking_while_the_disk_goes, disk=disk))
+    assert (code, summary(shown)["unopened"]) == (1, "3")
+    assert set(column(out, "why").values()) == {"file cannot be opened: No such file or directory"}
+    (tmp_path / "pulled").rename(disk)
+    code, shown = run(disk, out=out, make=Looker)
+    assert [(row["file"][-5:], row["state"]) for row in rows_of(out)[3:]] == [
+        (name, "read") for name in ("a.png", "b.png", "a.png")
+    ]
+    assert (code, summary(shown)["pictures"], summary(shown)["read"], summary(shown)["copied"]) == (0, "3", "3", "1")
 
 
 def test_a_log_gets_a_line_now_and_then(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -272,11 +272,12 @@ def test_no_bytes_make_it_raise(kind: str, changes: list[tuple[float, int]], kep
         picture[int(place * len(picture))] = value
     broken = bytes(picture[: round(kept * len(picture))]) + tail
     assert isinstance(pages_of(broken), int | Unreadable)
-    outcome = luma_of(broken)
-    assert isinstance(outcome, Unreadable) or (outcome.ndim == 2 and outcome.dtype == np.uint8)
+    for outcome in (luma_of(broken), luma_of(broken, damaged=True)):
+        assert isinstance(outcome, Unreadable) or (outcome.ndim == 2 and outcome.dtype == np.uint8)
 
 
 @given(st.binary(max_size=200))
 @settings(deadline=None)
 def test_no_rubbish_makes_it_raise(rubbish: bytes) -> None:
     luma_of(rubbish)
+    luma_of(rubbish, damaged=True)
