@@ -97,6 +97,15 @@ def _retouched(payload: str, rng: np.random.Generator) -> str:
     return f"{head}!{','.join(votes)}!{tail}"
 
 
+def alike(payload: str, rng: np.random.Generator) -> str:
+    """Another mesa of the same centre, with many of the same counts."""
+    head, counts, tail = payload.split("!", 2)
+    votes = counts.split(",")
+    for place in rng.permutation(len(votes))[: rng.integers(3, 38)]:
+        votes[place] = str((int(votes[place]) + int(rng.integers(1, 9))) % 10 ** len(votes[place]))
+    return f"{head[:10]}{int(head[10:12]) % 15 + 1:02}{head[12:]}!{','.join(votes)}!{tail}"
+
+
 def symbol_of(content: str, *, version: int = 8, error: str = "q", mask: int = 0) -> Modules:
     """The symbol of a content in byte mode, with no quiet zone."""
     made = segno.make_qr(
@@ -420,6 +429,35 @@ def _half_and_half(rng: np.random.Generator) -> Drawn:
     return _seen(np.where(where, one, two), rng, px=float(rng.uniform(2, 5))), (payload, other)
 
 
+def half_of_each(version: int, rng: np.random.Generator) -> NDArray[np.bool_]:
+    """Which modules are of the first of two symbols: up to a line, or of the checks' codewords the last ones.
+
+    That is where error correction is torn between the two: what they say is alike, and half the checks are of each.
+    """
+    side = 17 + 4 * version
+    rows, columns = np.indices((side, side)) - side // 2
+    beyond = np.zeros((side, side), bool)
+    if rng.random() < 0.5:
+        angle = rng.uniform(0, 2 * np.pi)
+        beyond = columns * np.cos(angle) + rows * np.sin(angle) < rng.uniform(-0.35, 0.35) * side
+    else:
+        places, (lengths, _) = places_of(version), BLOCKS[version]
+        checks = places[sum(lengths) :]
+        beyond.flat[checks[int(rng.uniform(0.3, 0.7) * len(checks)) :]] = True
+    return beyond
+
+
+def _half_alike(rng: np.random.Generator) -> Drawn:
+    """Half of one acta's symbol beside half of an alike one's, as sharp as they come."""
+    payload, version, mask = _acta(rng)
+    other = alike(payload, rng)
+    if rng.random() < 0.5:
+        other = _retouched(_retouched(payload, rng), rng)
+    one, two = (symbol_of(content, version=version, mask=mask) for content in (payload, other))
+    mixed = np.where(half_of_each(version, rng), one, two)
+    return _seen(mixed, rng, px=float(rng.uniform(2, 5)), blur=0.1), (payload, other)
+
+
 def _mixed_codewords(rng: np.random.Generator) -> Drawn:
     """Codewords of one acta among those of another: the data of one and the checks of the other, or any."""
     payload, version, mask = _acta(rng)
@@ -566,13 +604,15 @@ KINDS: dict[str, tuple[int, Callable[[np.random.Generator], Drawn]]] = {
     "errors near the limit": (4, _near_the_limit),
     "stains and streaks": (3, _burst),
     "cut off": (3, _cut),
-    "half one, half another": (2, _half_and_half),
-    "codewords of two actas": (2, _mixed_codewords),
-    "two actas in view": (2, _two_in_view),
+    "half one, half another": (4, _half_and_half),
+    "half one, half an alike one": (8, _half_alike),
+    "codewords of two actas": (6, _mixed_codewords),
+    "two actas in view": (4, _two_in_view),
     "content that breaks the grammar": (4, _near_an_acta),
     "other symbols": (2, _other_symbols),
 }
-"""Each kind with its share of the pictures, and how it is drawn; most go where most is to be lost."""
+"""Each kind with its share of the pictures, and how it is drawn; most go where most is to be lost: all that earlier
+readers misread were parts of two actas."""
 
 _TURNS = tuple(kind for kind, (share, _) in KINDS.items() for _ in range(share))
 ROUND = len(_TURNS)

@@ -53,7 +53,8 @@ class Trying:
 
     def __init__(self) -> None:
         cv2.setNumThreads(1)
-        self._acta, self._any = Reader(Knowledge.of(named("ve-2024-presidential"))), Reader()
+        knowledge = Knowledge.of(named("ve-2024-presidential"))
+        self._acta, self._any = Reader(knowledge, clock=process_time), Reader(clock=process_time)
 
     def __call__(self, seed: int) -> Trial:
         """One picture's trial."""
@@ -179,7 +180,7 @@ def _tried(block: range, worker: Worker[int, Trial]) -> Tallies:
 def _reader_is() -> str:
     """The reader under test, and what draws its pictures."""
     folder = Path(device.reader.__file__).parent
-    sources = [*sorted(folder.glob("*.py")), Path(doubtful.__file__)]
+    sources = [*sorted(folder.glob("*.py")), Path(doubtful.__file__), Path(__file__)]
     return counting.program_of(sources, ("zxing-cpp", "opencv-python-headless"))
 
 

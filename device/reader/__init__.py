@@ -41,14 +41,19 @@ __all__ = ["Corners", "Knowledge", "Reader", "Reading"]
 Luma = NDArray[np.uint8]
 Corners = tuple[tuple[float, float], tuple[float, float], tuple[float, float], tuple[float, float]]
 
-# A frame's time here, where a hopeless one is to be given up within 1.0 s; a smaller board sets more.
-SECONDS_MAX = 0.9
+# A frame's time here, where a hopeless one is to be given up within 1.0 s: an attempt takes up to 0.2 s on 12
+# megapixels. A smaller board sets more.
+SECONDS_MAX = 0.8
 # A picture of this size is searched by variants whole; of a larger one only where something looks like a symbol.
 WHOLE_PIXELS_MAX = 1_000_000
 # Places of one picture that the grid reader works on.
 PLACES_MAX = 3
 # Below this agreement three hits may not be finders of one symbol: then one or two finders are tried too.
 DOUBTFUL = 0.6
+# A symbol that zxing-cpp read is believed as it is if so much of its error correction is left in every block: then it
+# has 40 bits of evidence (`decode.EVIDENCE_BITS_MIN`), and any two blocks are seen together twice as often as one is
+# contradicted where the other is seen (`decode.TOGETHER_MIN`).
+LEFT_MIN = 0.5
 # Attempts that are decoded quickly before any is decoded thoroughly, which takes longer than to make them.
 QUICK = 3
 # A candidate that agrees so much less than the best is another way to lay the same three finders.
@@ -159,8 +164,8 @@ class Reader:
             )
         end = self._clock() + self._seconds_max
         seen = symbols(luma)
-        hits = [_of_zxing(symbol, "zxing-cpp") for symbol in seen if symbol.valid]
-        left = [_corners(symbol) for symbol in seen if not symbol.valid]
+        hits = self._hits(seen, "zxing-cpp")
+        left = [_corners(symbol) for symbol in seen]
         left = [corners for corners in left if not any(_overlap(corners, hit.corners) for hit in hits)]
         if hits:  # beside a symbol that is read, text in rows is not worth the search
             left = [corners for corners in left if _is_square(corners)]
@@ -168,8 +173,9 @@ class Reader:
                 return _reading(hits, 0)
         unread, seems = 0, None
         failed: list[Candidate] = []
-        for place in _places(luma, left):
-            found, candidate = self._climb(luma, place, failed, end)
+        places = _places(luma, left)
+        for number, place in enumerate(places):
+            found, candidate = self._climb(luma, place, failed, self._share(end, len(places) - number))
             hits += found
             unread += not found
             seems = seems or candidate
@@ -225,6 +231,36 @@ class Reader:
                     return _reading([_of_grid(decoded, attempt, f"mean of {len(frames)}, {attempt.how}")], 0)
         return None
 
+    def _share(self, end: float, count: int) -> float:
+        """When the first of so many must give up, for all to have the same of the time that is left."""
+        now = self._clock()
+        return now + (end - now) / count
+
+    def _hits(self, seen: Sequence[zxingcpp.Barcode], how: str) -> list[_Hit]:
+        """Those of the symbols that zxing-cpp found which are read beyond doubt.
+
+        It corrects each block to its last codeword, and asks no more. What hangs by that is decoded again from the
+        modules that it saw: of half one acta beside half of another it reads a third.
+        """
+        hits = []
+        for symbol in seen:
+            if symbol.valid:
+                hit = _of_zxing(symbol, how)
+                margin = hit.margin if hit.margin >= LEFT_MIN else self._margin(symbol)
+                hits += [replace(hit, margin=margin)] if margin else []
+        return hits
+
+    def _margin(self, symbol: zxingcpp.Barcode) -> float:
+        """What was left of a symbol's error correction, by the modules that zxing-cpp saw; 0 if there is doubt."""
+        seen = np.asarray(symbol.to_image(scale=1, add_quiet_zones=False))
+        soft = np.where(seen < 128, np.float32(1), np.float32(-1))
+        unseen = np.zeros(soft.shape, bool)
+        for knowledge in (self._knowledge, None) if self._knowledge else (None,):
+            decoded = quickly(soft, knowledge, unseen)
+            if decoded and decoded.content == symbol.bytes:
+                return decoded.margin
+        return 0.0
+
     def _decoded(
         self, luma: Luma, candidate: Candidate, failed: list[Attempt], end: float
     ) -> Iterator[tuple[Decoded, Attempt]]:
@@ -268,12 +304,14 @@ class Reader:
             found = self._candidates(place.luma, end)
             region = _around(place, found[0].corners) if found else place
         if region.luma.size <= WHOLE_PIXELS_MAX:
+            until = self._share(end, 2)  # the other half is the grid reader's
             for how, read, scale in variants(region.luma, inverted=self._knowledge is None):
-                if self._clock() > end:
-                    return [], None
-                hits = [_moved(_of_zxing(symbol, how), scale, region) for symbol in read()]
-                if hits:
-                    return hits, None
+                if self._clock() > until:
+                    break
+                if hits := self._hits(read(), how):
+                    return [_moved(hit, scale, region) for hit in hits], None
+        if self._clock() > end:
+            return [], None
         found = self._candidates(place.luma, end) if found is None else found
         worth = [each for each in found[:PLACES_MAX] if each.score > found[0].score - WORSE]
         attempted: list[Attempt] = []
@@ -283,7 +321,7 @@ class Reader:
                 continue
             for decoded, attempt in self._decoded(place.luma, candidate, attempted, end):
                 return [_moved(_of_grid(decoded, attempt, attempt.how), 1.0, place)], None
-            if _whole(there, place, frame):
+            if self._clock() < end and _whole(there, place, frame):
                 failed.append(there)
         return [], _shifted(found[0], place) if found else None
 
@@ -317,13 +355,13 @@ def _is_square(corners: Corners) -> bool:
     return 0 < max(sides) <= SIDES_MAX * min(sides)
 
 
-def _places(luma: Luma, left: Sequence[Corners]) -> Iterator[_Place]:
+def _places(luma: Luma, left: Sequence[Corners]) -> list[_Place]:
     """The cuts around symbols that zxing-cpp found and could not read, each once."""
-    done: list[Corners] = []
+    once: list[Corners] = []
     for corners in left:
-        if not any(_overlap(corners, other) for other in done):
-            done.append(corners)
-            yield _around(_Place(luma, 0, 0), np.array(corners, np.float32))
+        if not any(_overlap(corners, other) for other in once):
+            once.append(corners)
+    return [_around(_Place(luma, 0, 0), np.array(corners, np.float32)) for corners in once]
 
 
 def _around(place: _Place, corners: NDArray[np.float32]) -> _Place:
@@ -362,6 +400,8 @@ def _of_zxing(symbol: zxingcpp.Barcode, how: str) -> _Hit:
     corners = _corners(symbol)
     extra = cast(dict[str, Any], symbol.extra)
     modules, margin = 17 + 4 * int(extra["Version"]), float(extra["UEC"])
+    if margin < 1 and round(100 * margin) % 10 == 0:  # 3.1.1 writes 0.09 as 0.9: what has one digit may be either
+        margin /= 10
     return _Hit(symbol.bytes.decode("latin-1"), how, 0, 0, margin, corners, side_of(corners) / modules)
 
 

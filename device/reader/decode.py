@@ -14,8 +14,9 @@ reading likelier.**
 
 So a block with an evidence of x bits is wrong with a probability of at most 2**-x, and a symbol is believed when each
 block has `EVIDENCE_BITS_MIN`: with at most 81 blocks and `FORMATS_MAX` formats tried, less than 81 * 8 * 2**-40 = 6e-10
-a call, and 6 * 8 * 2**-40 = 4e-11 for the 6 blocks of an acta. Evidence is (check codewords - 2 errors - erasures) of
-the bounded decoder, 8 bits each, made exact for soft modules.
+a call, and 6 * 8 * 2**-40 = 4e-11 for the 6 blocks of an acta. Where one format is tried, of a symbol with few blocks,
+6e-10 needs fewer bits: 30.7 for one block. Evidence is (check codewords - 2 errors - erasures) of the bounded decoder,
+8 bits each, made exact for soft modules.
 
 A profile's grammar helps to find the content, which does not touch the bound. It also narrows the union: the bits that
 are the same in all its payloads (3 of 8 of each character) leave 2**(5 k) contents. They may replace what the evidence
@@ -53,6 +54,7 @@ SEEN_BITS_MIN = 16.0
 TOGETHER_MIN = 2
 # What a codeword must tell to count as seen there, or as contradicted, bits of 8.
 TOLD_BITS_MIN = 2.0
+BLOCKS_MAX = 81
 FORMATS_MAX = 8
 # A payload's length is not known, nor whether a codeword of zeros precedes the padding: so many more contents, in bits.
 LENGTHS_BITS = 8.0
@@ -266,7 +268,10 @@ class _Search:
     ) -> Decoded | None:
         """What it says, sought by bounded correction of what was seen, or thoroughly: by all means, until told."""
         grammar = knowledge if knowledge and knowledge.grammar else None
-        least = EVIDENCE_BITS_MIN if grammar is None else self._least(grammar)
+        alone = EVIDENCE_BITS_MIN
+        if thorough_until is None:  # one format is tried, and these blocks
+            alone -= float(np.log2(BLOCKS_MAX * FORMATS_MAX / len(self.words)))
+        least = alone if grammar is None else self._least(grammar)
         if self._promised().min() < least - EVIDENCE_SPREAD_BITS:
             return None
         told = self.hard
@@ -275,7 +280,7 @@ class _Search:
             told = self._search(grammar, least, thorough_until)
         content = parsed(self._content(self.words).tobytes(), self.layout.version)
         if grammar is None or content is None or not grammar.allows(content):
-            least, told = EVIDENCE_BITS_MIN, self.hard
+            least, told = alone, self.hard
         if not content or self.evidence.min() < least or not self._of_one_symbol():
             return None
         wrong = self.words != self.hard
