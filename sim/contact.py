@@ -1,4 +1,4 @@
-"""The contact sheet: every kind of wear and shot at three grades, each with what stock zxing-cpp makes of it."""
+"""The contact sheet: a whole acta; every wear and shot at three grades, each with what stock zxing-cpp makes of it."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -86,13 +86,17 @@ KINDS = (
 
 
 def contact(seed: int) -> Luma:
-    """The contact sheet, uint8 of shape (height, width)."""
-    sheet = draw(random_payload(Random(seed)), seed=seed, length_mm=END_MM)
+    """The contact sheet, uint8 of shape (height, width); the acta at its left is as long as it is high."""
+    payload = random_payload(Random(seed))
+    sheet = draw(payload, seed=seed, length_mm=END_MM)
     strips = [np.hstack([_tile(sheet, kind, grade, seed) for grade in range(GRADES)]) for kind in KINDS]
     blank = np.full_like(strips[0], 255)
     strips += [blank] * (-len(strips) % ACROSS)
     rows = [np.hstack(strips[row : row + ACROSS]) for row in range(0, len(strips), ACROSS)]
-    return np.vstack([_legend(rows[0].shape[1], seed), *rows])
+    tiles = np.vstack([_legend(rows[0].shape[1], seed), *rows])
+    whole = draw(payload, seed=seed).luma
+    size = round(whole.shape[1] * len(tiles) / len(whole)), len(tiles)
+    return np.hstack([cv2.resize(whole, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False), tiles])
 
 
 def write(file: Path, seed: int) -> None:

@@ -3,10 +3,12 @@
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
 
 from sim import contact
 from sim.__main__ import main
+from sim.paper import LENGTH_MM, WIDTH_MM
 
 
 def test_the_contact_sheet_shows_three_grades_of_each_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -15,10 +17,13 @@ def test_the_contact_sheet_shows_three_grades_of_each_kind(tmp_path: Path, monke
     assert main(["paper", "--sheet", str(file)]) == 0
     picture = cv2.imread(str(file), cv2.IMREAD_GRAYSCALE)
     assert picture is not None
-    height, width = contact.TILE_PX + contact.LABEL_PX, contact.TILE_PX * contact.GRADES
-    assert picture.shape == (contact.LABEL_PX + height, width * contact.ACROSS)
-    assert picture[: contact.LABEL_PX].min() < 100, "the legend"
-    assert picture[contact.LABEL_PX :, width * 2 :].min() > 250, "two kinds fill two of the three places in a row"
+    height, width = contact.LABEL_PX + contact.TILE_PX + contact.LABEL_PX, contact.TILE_PX * contact.GRADES
+    acta, tiles = np.split(picture, [picture.shape[1] - width * contact.ACROSS], axis=1)
+    assert acta.shape == (height, pytest.approx(height * WIDTH_MM / LENGTH_MM, abs=1))
+    assert acta.min() < 100 < 200 < acta.max()
+    assert len(tiles) == height
+    assert tiles[: contact.LABEL_PX].min() < 100, "the legend"
+    assert tiles[contact.LABEL_PX :, width * 2 :].min() > 250, "two kinds fill two of the three places in a row"
 
 
 @pytest.mark.parametrize(("name", "why"), [("sheet.gif", "name it .png or .jpg"), ("none/sheet.png", "No such file")])

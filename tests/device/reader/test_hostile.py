@@ -20,7 +20,7 @@ from wire.profiles import named
 
 Luma = NDArray[np.uint8]
 
-# The reader's own deadline of 0.9 s and the step under way when it passed are 1.1 s at the worst here; the rest is for
+# The reader's own deadline of 0.8 s and the step under way when it passed are 1.0 s at the worst here; the rest is for
 # slower machines.
 SECONDS_MAX = 10.0
 
