@@ -7,6 +7,7 @@ a grid reader of our own. docs/reading.md says what each rung is for.
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import islice
 from typing import Any, cast
 
@@ -14,6 +15,7 @@ import numpy as np
 import zxingcpp
 from numpy.typing import NDArray
 
+from device.reader import symbol
 from device.reader.decode import Decoded, decode, quickly, speaks_for, thoroughly
 from device.reader.effort import Attempt, attempts, first_attempt
 from device.reader.fuse import mean_of
@@ -165,7 +167,9 @@ class Reader:
         end = self._clock() + self._seconds_max
         seen = symbols(luma)
         hits = self._hits(seen, "zxing-cpp")
-        left = [_corners(symbol) for symbol in seen]
+        if 0 < len(hits) == len(seen):
+            return _reading(hits, 0)
+        left = [_corners(code) for code in seen]
         left = [corners for corners in left if not any(_overlap(corners, hit.corners) for hit in hits)]
         if hits:  # beside a symbol that is read, text in rows is not worth the search
             left = [corners for corners in left if _is_square(corners)]
@@ -243,23 +247,24 @@ class Reader:
         modules that it saw: of half one acta beside half of another it reads a third.
         """
         hits = []
-        for symbol in seen:
-            if symbol.valid:
-                hit = _of_zxing(symbol, how)
-                margin = hit.margin if hit.margin >= LEFT_MIN else self._margin(symbol)
-                hits += [replace(hit, margin=margin)] if margin else []
+        for code in seen:
+            hit = _of_zxing(code, how) if code.valid else None
+            if hit and hit.margin < LEFT_MIN:
+                hit = self._confirmed(hit, code)
+            if hit:
+                hits.append(hit)
         return hits
 
-    def _margin(self, symbol: zxingcpp.Barcode) -> float:
-        """What was left of a symbol's error correction, by the modules that zxing-cpp saw; 0 if there is doubt."""
-        seen = np.asarray(symbol.to_image(scale=1, add_quiet_zones=False))
+    def _confirmed(self, hit: _Hit, code: zxingcpp.Barcode) -> _Hit | None:
+        """The hit, if the modules that zxing-cpp saw leave no doubt, with what they leave of its error correction."""
+        seen = np.asarray(code.to_image(scale=1, add_quiet_zones=False))
         soft = np.where(seen < 128, np.float32(1), np.float32(-1))
         unseen = np.zeros(soft.shape, bool)
         for knowledge in (self._knowledge, None) if self._knowledge else (None,):
             decoded = quickly(soft, knowledge, unseen)
-            if decoded and decoded.content == symbol.bytes:
-                return decoded.margin
-        return 0.0
+            if decoded and decoded.content == code.bytes:
+                return replace(hit, margin=decoded.margin)
+        return None
 
     def _decoded(
         self, luma: Luma, candidate: Candidate, failed: list[Attempt], end: float
@@ -374,8 +379,8 @@ def _around(place: _Place, corners: NDArray[np.float32]) -> _Place:
     return _Place(place.luma[y0 : min(y1, height), x0 : min(x1, width)], place.x + x0, place.y + y0)
 
 
-def _corners(symbol: zxingcpp.Barcode) -> Corners:
-    at = symbol.position
+def _corners(code: zxingcpp.Barcode) -> Corners:
+    at = code.position
     a, b, c, d = (at.top_left, at.top_right, at.bottom_right, at.bottom_left)
     return (float(a.x), float(a.y)), (float(b.x), float(b.y)), (float(c.x), float(c.y)), (float(d.x), float(d.y))
 
@@ -396,13 +401,20 @@ def _overlap(one: Corners, other: Corners) -> bool:
     return inside(one, other) or inside(other, one)
 
 
-def _of_zxing(symbol: zxingcpp.Barcode, how: str) -> _Hit:
-    corners = _corners(symbol)
-    extra = cast(dict[str, Any], symbol.extra)
-    modules, margin = 17 + 4 * int(extra["Version"]), float(extra["UEC"])
-    if margin < 1 and round(100 * margin) % 10 == 0:  # 3.1.1 writes 0.09 as 0.9: what has one digit may be either
-        margin /= 10
-    return _Hit(symbol.bytes.decode("latin-1"), how, 0, 0, margin, corners, side_of(corners) / modules)
+def _of_zxing(code: zxingcpp.Barcode, how: str) -> _Hit:
+    corners = _corners(code)
+    extra = cast(dict[str, Any], code.extra)
+    version = int(extra["Version"])
+    margin = _left(float(extra["UEC"]), version, extra["ECLevel"])
+    return _Hit(code.bytes.decode("latin-1"), how, 0, 0, margin, corners, side_of(corners) / (17 + 4 * version))
+
+
+@cache
+def _left(told: float, version: int, level: str) -> float:
+    """What the worst block has left, as zxing-cpp tells it; 3.1.1 writes 0.09 as 0.9: where it may be both, the less."""
+    checks = symbol.blocks(version, level).checks
+    cents = {100 * (checks - 2 * errors) // checks for errors in range(checks // 2 + 1)}
+    return told / 10 if told < 1 and round(100 * told) in {10 * cent for cent in cents} else told
 
 
 def _of_grid(decoded: Decoded, attempt: Attempt, how: str) -> _Hit:
