@@ -411,7 +411,7 @@ def _of_zxing(code: zxingcpp.Barcode, how: str) -> _Hit:
 
 @cache
 def _left(told: float, version: int, level: str) -> float:
-    """What the worst block has left, as zxing-cpp tells it; 3.1.1 writes 0.09 as 0.9: where it may be both, the less."""
+    """What the worst block has left, as zxing-cpp tells it; 3.1.1 writes 0.09 as 0.9: the less, where both may be."""
     checks = symbol.blocks(version, level).checks
     cents = {100 * (checks - 2 * errors) // checks for errors in range(checks // 2 + 1)}
     return told / 10 if told < 1 and round(100 * told) in {10 * cent for cent in cents} else told
