@@ -3,7 +3,7 @@
 import importlib
 import sys
 
-NAMES = ("keeping", "starting", "custody", "reading", "archive", "why", "never_wrong")
+NAMES = ("keeping", "starting", "custody", "reading", "fused", "archive", "why", "never_wrong")
 
 
 def main(arguments: list[str]) -> int:
