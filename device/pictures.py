@@ -82,8 +82,8 @@ def luma_of(picture: bytes, page: int = 1, *, damaged: bool = False) -> NDArray[
     Transparent pixels are laid on white, as paper is. EXIF orientation is ignored: a QR code reads any way up.
 
     Args:
-        picture: JPEG, PNG, WebP, TIFF, BMP, PBM, PGM or PPM of at most `PIXELS_MAX` pixels, 1, 8 or 16 bits a sample;
-            or PDF.
+        picture: JPEG, PNG, WebP, TIFF, BMP, PBM, PGM or PPM of at most `PIXELS_MAX` pixels, 1, 8 or 16 bits a sample
+            (a larger JPEG is taken at half its size); or PDF.
         page: its number, from 1 to what `pages_of` says.
         damaged: take what there is of a picture that is cut short or spoilt; the rest is of one grey, or anything.
 
@@ -97,7 +97,9 @@ def luma_of(picture: bytes, page: int = 1, *, damaged: bool = False) -> NDArray[
         if page > 1:
             image.seek(page - 1)
         width, height = image.size
-        if width * height > PIXELS_MAX:
+        if width * height > PIXELS_MAX:  # a JPEG, as long scans at 600 dpi are, can be had at half its size
+            image.draft("L", (width // 2, height // 2))
+        if image.width * image.height > PIXELS_MAX:
             return Unreadable(f"picture has {width} x {height} pixels, at most {PIXELS_MAX} are read; scale it down")
         return _luma(image)
 

@@ -175,6 +175,16 @@ def test_a_page_larger_than_we_read_is_drawn_coarser() -> None:
     assert luma.mean() / 255 == pytest.approx(0.5, abs=0.01)
 
 
+def test_a_jpeg_larger_than_we_read_is_decoded_at_half_its_size() -> None:
+    """A long scan at 600 dpi; its modules have seven pixels still."""
+    image = Image.new("RGB", (4800, 16_000), "white")
+    image.paste("black", (0, 0, 2400, 16_000))
+    luma = luma_of(saved(image, "JPEG"))
+    assert not isinstance(luma, Unreadable)
+    assert luma.shape == (8000, 2400)
+    assert luma.mean() / 255 == pytest.approx(0.5, abs=0.01)
+
+
 def test_every_page_is_a_picture() -> None:
     for kind in ("PDF", "TIFF"):
         grey = [Image.new("L", (128, 32), level) for level in (0, 100, 200)]
