@@ -15,7 +15,7 @@ import device.running
 from device.keeper import Keeper
 from device.unit import Unit
 from wire.acta import Profile
-from wire.seal import Recipient
+from wire.seal import Seal
 
 _keep = Keeper.keep
 
@@ -35,10 +35,11 @@ def _before_keeping(first: Callable[[Keeper, str, Any], object]) -> None:
 def unsealed() -> None:
     """What is sealed is not."""
 
-    def seal(content: bytes, recipients: Sequence[Recipient], context: bytes) -> bytes:
-        return content
+    class Unsealed(Seal):
+        def close(self, content: bytes) -> bytes:
+            return content
 
-    device.keeper.seal = seal  # type: ignore[attr-defined]
+    device.keeper.Seal = Unsealed  # type: ignore[attr-defined]
 
 
 def log() -> None:
