@@ -28,10 +28,13 @@ in both, its checks, half of one and half of the other, may decide for either, w
 no check spans the blocks, so some may be one acta's and some the other's. But blocks take turns codeword by codeword:
 what one place of the picture shows of one block it shows of the next. Blocks of one symbol are seen, and hidden, in the
 same places; those of two are contradicted where the others are seen. `TOGETHER_MIN` tells them apart.
+
+Nor is one symbol that shows through another: half of each bit is seen everywhere. There, what is left when the decided
+modules are taken away says something else, beyond doubt; of one symbol it is noise.
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
@@ -52,6 +55,10 @@ SEEN_BITS_MIN = 16.0
 # 3 or more (2.5 once) in 250 drawn actas read from bad paper, at most 1 in 42 mixtures of half one acta and half
 # another that were taken for a third, of 6,000 with evidence of at most 28 bits.
 TOGETHER_MIN = 2
+# What is left of a symbol is made as strong as this on average, log odds, to be decoded, and so many bits of one block
+# say that it is another symbol: of two actas that show alike 95 to 121 in each; no reading of 728 of one is lost by it.
+OTHER_ODDS = 3.0
+OTHER_BITS_MIN = 24.0
 # What a codeword must tell to count as seen there, or as contradicted, bits of 8.
 TOLD_BITS_MIN = 2.0
 BLOCKS_MAX = 81
@@ -281,7 +288,7 @@ class _Search:
         content = parsed(self._content(self.words).tobytes(), self.layout.version)
         if grammar is None or content is None or not grammar.allows(content):
             least, told = alone, self.hard
-        if not content or self.evidence.min() < least or not self._of_one_symbol():
+        if not content or self.evidence.min() < least or not self._of_one_symbol() or self._covers_another():
             return None
         wrong = self.words != self.hard
         assumed = (wrong | self.lost) & (told == self.words) & (told != self.hard)
@@ -349,6 +356,30 @@ class _Search:
         seen, contradicted = (told > TOLD_BITS_MIN).astype(int), (told < -TOLD_BITS_MIN).astype(int)
         together, apart = seen @ seen.T, seen @ contradicted.T
         return bool((together >= TOGETHER_MIN * np.minimum(apart, apart.T)).all())
+
+    def _covers_another(self) -> bool:
+        """Whether what is left, once its own modules are taken away, says something else: two symbols lie there."""
+        own = 2 * np.unpackbits(self.words[..., None], axis=2).astype(np.float32) - 1
+        seen = (self.odds != 0) & ~self.absent[..., None]
+        share = (self.odds * own)[seen].mean()
+        left = np.where(seen, self.odds - share * own, self.odds)
+        spread = np.abs(left[seen]).mean()
+        if spread <= 0:
+            return False
+        odds = np.where(seen, np.clip(left * (OTHER_ODDS / spread), -_ODDS_MAX, _ODDS_MAX), self.odds)
+        hard = np.packbits(odds > 0, axis=2)[..., 0]
+        sure = -np.logaddexp(np.float32(0), -np.abs(odds)).sum(axis=2)
+        other = replace(
+            self,
+            odds=odds,
+            hard=hard,
+            sure=sure,
+            words=hard.copy(),
+            evidence=np.full(len(hard), -np.inf, np.float32),
+        )
+        other._bounded(range(0, self.blocks.checks + 1, 2))
+        differs = (other.words != self.words).any(axis=1)
+        return bool((differs & (other.evidence >= OTHER_BITS_MIN)).any())
 
     def _bounded(self, doubtful: Iterable[int]) -> None:
         """Errors and erasures: erased are the lost and so many doubtful ones (generalised minimum distance)."""
