@@ -83,27 +83,26 @@ def _sibling(payload: str, rng: np.random.Generator, version: int) -> str:
     """Another payload that fits the version, as often of the next mesa of the same centre as of anywhere."""
     other = random_acta(rng, HOLDS[version])
     if rng.random() < 0.5:
-        mesa = int(payload[10:12]) % 15 + 1
-        other = f"{payload[:10]}{mesa:02}{other[12:]}"
+        other = _at_next_mesa(other, payload)
     return other
 
 
-def _retouched(payload: str, rng: np.random.Generator) -> str:
-    """The same acta with one to three counts changed, no digit more."""
+def _retouched(payload: str, rng: np.random.Generator, least: int = 1, most: int = 3) -> str:
+    """The same acta with so many counts changed, no digit more."""
     head, counts, tail = payload.split("!", 2)
     votes = counts.split(",")
-    for place in rng.permutation(len(votes))[: rng.integers(1, 4)]:
+    for place in rng.permutation(len(votes))[: rng.integers(least, most + 1)]:
         votes[place] = str((int(votes[place]) + int(rng.integers(1, 9))) % 10 ** len(votes[place]))
     return f"{head}!{','.join(votes)}!{tail}"
 
 
 def alike(payload: str, rng: np.random.Generator) -> str:
     """Another mesa of the same centre, with many of the same counts."""
-    head, counts, tail = payload.split("!", 2)
-    votes = counts.split(",")
-    for place in rng.permutation(len(votes))[: rng.integers(3, 38)]:
-        votes[place] = str((int(votes[place]) + int(rng.integers(1, 9))) % 10 ** len(votes[place]))
-    return f"{head[:10]}{int(head[10:12]) % 15 + 1:02}{head[12:]}!{','.join(votes)}!{tail}"
+    return _at_next_mesa(_retouched(payload, rng, 3, 37), payload)
+
+
+def _at_next_mesa(other: str, payload: str) -> str:
+    return f"{payload[:10]}{int(payload[10:12]) % 15 + 1:02}{other[12:]}"
 
 
 def symbol_of(content: str, *, version: int = 8, error: str = "q", mask: int = 0) -> Modules:

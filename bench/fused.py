@@ -15,10 +15,10 @@ from functools import partial
 from random import Random
 
 import cv2
-import zxingcpp
 
 from device.reader import Knowledge, Reader
 from sim import paper
+from sim.contact import stock_reads
 from sim.paper import Wear, worn
 from sim.photo import CAMERAS, Shot, burst, mixes
 from wire.profiles import named
@@ -26,7 +26,6 @@ from wire.profiles import named
 FRAMES = 3
 WAYS = {"on a tray": 0.0, "by hand": 1.0}
 """How far the sheet moves between two frames, mm."""
-QR_ONLY = zxingcpp.BarcodeFormats(zxingcpp.BarcodeFormat.QRCode)
 
 
 def run(arguments: Sequence[str] = ()) -> int:
@@ -78,8 +77,7 @@ def _press(reader: Reader, mix: str, moved_mm: float, seed: int, read: Counter[s
     read["first"] += truth <= found[0]
     read["any"] += any(truth <= each for each in found)
     read["fused"] += any(truth <= each for each in [*found, fused])
-    stock = [{code.text for code in zxingcpp.read_barcodes(frame, formats=QR_ONLY)} for frame in frames]
-    read["stock"] += any(truth <= each for each in stock)
+    read["stock"] += any(stock_reads(each) for each in taken)
     wrong = set.union(*found, fused) - truth
     if wrong:
         print(f"  WRONG: {sorted(wrong)}: python -m bench fused --first {seed} --count 1 ({mix})")

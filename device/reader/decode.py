@@ -264,10 +264,8 @@ class _Search:
         absent = blocks.places < 0
         odds = bits[blocks.places]
         odds[absent] = -ODDS_MAX
-        hard = np.packbits(odds > 0, axis=2)[..., 0]
-        sure = -np.logaddexp(np.float32(0), -np.abs(odds)).sum(axis=2)
+        hard, sure, evidence = _undecided(odds)
         lost = (odds == 0).sum(axis=2) >= 4
-        evidence = np.full(len(hard), -np.inf, np.float32)
         return cls(layout, blocks, level, mask, odds, hard, sure, lost, absent, hard.copy(), evidence)
 
     def decoded(
@@ -367,16 +365,8 @@ class _Search:
         if spread <= 0:
             return False
         odds = np.where(seen, np.clip(left * (OTHER_ODDS / spread), -_ODDS_MAX, _ODDS_MAX), self.odds)
-        hard = np.packbits(odds > 0, axis=2)[..., 0]
-        sure = -np.logaddexp(np.float32(0), -np.abs(odds)).sum(axis=2)
-        other = replace(
-            self,
-            odds=odds,
-            hard=hard,
-            sure=sure,
-            words=hard.copy(),
-            evidence=np.full(len(hard), -np.inf, np.float32),
-        )
+        hard, sure, evidence = _undecided(odds)
+        other = replace(self, odds=odds, hard=hard, sure=sure, words=hard.copy(), evidence=evidence)
         other._bounded(range(0, self.blocks.checks + 1, 2))
         differs = (other.words != self.words).any(axis=1)
         return bool((differs & (other.evidence >= OTHER_BITS_MIN)).any())
@@ -457,6 +447,13 @@ class _Search:
             if (self.evidence[todo] < least).all():
                 break
         return told
+
+
+def _undecided(odds: Floats) -> tuple[NDArray[np.uint8], Floats, Floats]:
+    """What a search begins with: `hard` and `sure` by the modules' log odds, and no evidence."""
+    hard = np.packbits(odds > 0, axis=2)[..., 0]
+    sure = -np.logaddexp(np.float32(0), -np.abs(odds)).sum(axis=2)
+    return hard, sure, np.full(len(hard), -np.inf, np.float32)
 
 
 def parsed(content: bytes, version: int) -> bytes | None:
