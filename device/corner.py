@@ -7,10 +7,10 @@ answers, which it can verify. The corner is bounded, grows only while the card h
 hold, and is given up first when the unit needs the room itself. Nobody's custody rests on it.
 """
 
+import contextlib
 import errno
 import os
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -85,7 +85,7 @@ class Corner:
         """
         moved, trouble = 0, ""
         try:
-            with ExitStack() as open_:
+            with contextlib.ExitStack() as open_:
                 corner = open_.enter_context(self._opened())
                 root = open_.enter_context(open_.enter_context(Folder.at(stick)).made(ROOT))
                 ours = open_.enter_context(root.made(self.deployment))
@@ -206,7 +206,7 @@ class Corner:
         """
         held = _files(here)
         carries, count, before = any(file.leaf is Leaf.ENVELOPE for file in held), len(held), len(held)
-        for file in sorted(_files(there) - held, key=lambda file: (_FIRST.index(file.leaf), file.sha256)):
+        for file in sorted(_files(there) - held, key=_in_turn):
             size = there.size(str(file))
             if size is None or size > min(room, file.leaf.bytes_max) or count >= CORNER_FILES_MAX:
                 continue
@@ -225,15 +225,20 @@ class Corner:
 
     def _drop_settled(self, unit: str, here: Folder, receipts: Iterable[Receipt | Refused]) -> set[str]:
         """Removes what enough hubs hold; returns the pictures that the rest names."""
-        wanted, envelopes = set[str](), 0
+        wanted, envelopes, unread = set[str](), 0, False
         for file in [file for file in _files(here) if file.leaf is Leaf.ENVELOPE]:
-            envelope = self._claimed(unit, here.read(str(file), file.leaf.bytes_max), receipts)
+            try:
+                content = b"".join(_of_card(here, str(file), file.leaf.bytes_max))
+            except _UnreadError:
+                unread = True  # nobody knows what it names
+                continue
+            envelope = self._claimed(unit, content, receipts)
             if envelope is None:
                 here.remove(str(file))
             else:
                 wanted |= {picture.sha256 for picture in envelope.pictures}
                 envelopes += 1
-        for file in _files(here):
+        for file in set[File]() if unread else _files(here):
             is_idle = file.leaf is Leaf.PICTURE and file.sha256 not in wanted
             if is_idle or (file.leaf is Leaf.MANIFEST and not envelopes):
                 here.remove(str(file))
@@ -266,14 +271,34 @@ def check_room(stick: Folder, size: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
+def _in_turn(file: File) -> tuple[int, str]:
+    return _FIRST.index(file.leaf), file.sha256
+
+
+class _UnreadError(Exception):
+    """A file of the card's own cannot be read: all others go on."""
+
+
 def _give(here: Folder, there: Folder) -> int:
-    """Gives a stick the files that it lacks; returns how many."""
+    """Gives a stick the files that it lacks, or has of another length; returns how many."""
     given = 0
-    for file in _files(here) - _files(there):
-        check_room(there, here.size(str(file)) or 0)
-        given += there.write(str(file), here.pieces(str(file), file.leaf.bytes_max), file.sha256) is not None
+    for file in sorted(_files(here), key=_in_turn):
+        name = str(file)
+        size = here.size(name)
+        if size is None or size == there.size(name):
+            continue
+        check_room(there, size)
+        with contextlib.suppress(_UnreadError):
+            given += there.write(name, _of_card(here, name, size), file.sha256) is not None
     there.sync()
     return given
+
+
+def _of_card(here: Folder, name: str, size: int) -> Iterator[bytes]:
+    try:
+        yield from here.pieces(name, size)
+    except OSError as error:
+        raise _UnreadError from error
 
 
 def _empty(corner: Folder, unit: str) -> None:

@@ -529,7 +529,9 @@ class _Batch:
         pictures = self._named[key]
         if not pictures:
             raise UnknownPictureError("no envelope that is held names this picture: offer the envelope first")
-        fitting = next((each for each in pictures if 0 < size == _chunk_bytes(each.name, topic.number)), None)
+        fits = [each for each in pictures if 0 < size == _chunk_bytes(each.name, topic.number)]
+        lacks = (each for each in fits if not each.whole and not self._ledger.has_chunk(each, topic.number))
+        fitting = next(lacks, next(iter(fits), None))
         if fitting is None:
             raise MalformedError(f"chunk {topic.number}: {size} bytes are not its length: cut the picture again")
         if fitting.id not in self._naming:

@@ -664,6 +664,10 @@ class Ledger:
     def _chunk_numbers(self, picture_id: int) -> set[int]:
         return {number for (number,) in self._prepared["numbers"](picture_id)}
 
+    def has_chunk(self, picture: Picture, number: int) -> bool:
+        """Whether a chunk of a picture is held."""
+        return number in self._chunk_numbers(picture.id)
+
     def pictures(self, unit: str, sha256: str) -> list[Picture]:
         """The pictures of that SHA-256 that a unit's envelopes name: one, or as many as it claims sizes, in order."""
         rows = self._prepared["pictures"](unit, sha256)

@@ -22,7 +22,7 @@ from wire.bundle import ROOT, Bundle, File, Leaf, answer_name, claims, parse, re
 from wire.envelope import CHUNK_BYTES, Envelope, Sealed, split
 from wire.errors import MalformedError, OurFault, TheirFault
 from wire.move import Move
-from wire.note import NAME, Verifier
+from wire.note import NAME, NOTE_BYTES_MAX, Verifier
 from wire.receipt import Holding, Receipt, Refused
 from wire.topics import Leaf as TopicLeaf
 from wire.topics import Topic
@@ -232,11 +232,11 @@ class Import:
         holdings = sorted(file for file in files if file.leaf is Leaf.HOLDING)[:HOLDINGS_MAX]
         for content in [_read(folder, file) for file in holdings]:
             if content and self.intake:
-                self._take_holding(self.intake, unit, content, tally, answers)
+                self._take_holding(self.intake, unit, folder, content, tally, answers)
         return list(answers.values())
 
     def _take_holding(
-        self, intake: Intake, unit: str, content: bytes, tally: _Tally, answers: dict[str, _Answer]
+        self, intake: Intake, unit: str, folder: Folder, content: bytes, tally: _Tally, answers: dict[str, _Answer]
     ) -> None:
         """Answers what a unit says that it holds, unless it would believe the receipt that it is left anyway.
 
@@ -250,13 +250,15 @@ class Import:
             tally.skip("word of what it holds", f"{fault.why}: {fault}")
             return
         heard = max((each.at for each in said.heard if each.hub == own.name), default=-1)
-        last = [chain.receipt for chain in self.ledger.chains({(unit, said.chain)}).values()]
+        held = [chain.receipt for chain in self.ledger.chains({(unit, said.chain)}).values()]
+        # Of a chain of which nothing is held no receipt is kept, but the one that says so may lie there already.
+        last = held[0] if held else _lying(folder, f"{own.name}-{said.chain}.receipt")
         try:
-            current = note.read(last[0] if last else b"", Receipt, {own.name: own}).statement
+            current = note.read(last, Receipt, {own.name: own}).statement
         except TheirFault:  # there is none yet, or it is by a key that the hub had before
             current = None
-        if current and current.at > heard:
-            answer = _answer(current, last[0])
+        if current and current.at > heard and (held or not (current.seq or current.extras)):
+            answer = _answer(current, last)
             answers[answer.name] = answer
         else:
             _gather(intake, [(str(Topic(self.deployment, unit, TopicLeaf.HOLDING)), content)], answers)
@@ -400,6 +402,12 @@ def _gather(intake: Intake, batch: Batch, answers: dict[str, _Answer]) -> dict[s
 
 def _answer(receipt: Receipt, carried: bytes) -> _Answer:
     return _Answer(receipt.seq + len(receipt.extras), answer_name(receipt), carried)
+
+
+def _lying(folder: Folder, name: str) -> bytes:
+    """The answer of that name that lies on a stick; empty if there is none."""
+    size = folder.size(name)
+    return b"" if size is None or size > NOTE_BYTES_MAX else folder.read(name, NOTE_BYTES_MAX)
 
 
 def _write(folder: Folder, answers: Sequence[_Answer]) -> str:

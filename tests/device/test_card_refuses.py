@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
@@ -14,6 +15,7 @@ from device.signals import FaultCode, Signal
 from device.store import CardError, Store
 from device.unit import CARD_TOLD_MS
 from sim.body import SimStorage
+from tests.device.cards import envelopes, keep, opened
 from tests.device.controlling import card
 from tests.device.field import field, logged
 from tests.device.sites import Sites, sites
@@ -200,3 +202,28 @@ def test_a_control_card_shown_while_the_index_cannot_be_asked_is_answered(
             patched.setattr(Store, "heard", refuse)
             shown = here.scan(card(here.deployed, Quiet(State.ON)))
         assert shown is (Signal.CONTROL_DONE if is_set else Signal.CONTROL_REFUSED)
+
+
+def test_pictures_of_a_record_that_was_not_kept_do_not_fill_the_card(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sync = durable.sync
+
+    def refuse_the_second(file: BinaryIO) -> None:
+        sync(file)
+        if file.name.endswith("picture-1.new"):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with opened(tmp_path) as store:
+        keep(store, pictures=2)
+        kept = sorted((tmp_path / "kept").iterdir())
+        with monkeypatch.context() as patched:
+            patched.setattr(durable, "sync", refuse_the_second)
+            for _ in range(3):
+                with pytest.raises(CardError):
+                    keep(store, 2, pictures=2)
+        store.recover()
+        assert sorted((tmp_path / "kept").iterdir()) == kept
+        keep(store, 2, pictures=2)
+        store.purge(1)
+        assert len(envelopes(tmp_path)) == 2

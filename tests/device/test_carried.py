@@ -147,6 +147,39 @@ def test_what_is_not_what_its_name_says_or_is_of_nobody_is_not_carried(here: Fie
     assert {file.parent.name for file in carried(near)} == {far.name}
 
 
+@pytest.mark.parametrize("leaf", [".envelope", ".picture"])
+def test_a_file_that_cannot_be_read_keeps_no_other_from_being_carried(
+    here: Field, monkeypatch: pytest.MonkeyPatch, leaf: str
+) -> None:
+    near = here.units[1]
+    handed_over(here)
+    names = {file.name for file in carried(near)}
+    bad = min(name for name in names if name.endswith(leaf))
+    pieces = Folder.pieces
+
+    def with_a_bad_sector(self: Folder, name: str, bytes_max: int) -> Iterator[bytes]:
+        if name == bad:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return pieces(self, name, bytes_max)
+
+    monkeypatch.setattr(Folder, "pieces", with_a_bad_sector)
+    stick = here.stick("to-hub")
+    here.visit(near, stick)
+    assert names - {file.name for file in stick.rglob("*")} == {bad}
+    assert {file.name for file in carried(near)} == names
+
+
+def test_what_was_cut_short_on_a_stick_is_given_again(here: Field) -> None:
+    near, stick = here.units[1], here.stick("to-hub")
+    handed_over(here)
+    here.visit(near, stick)
+    bad = min(stick.rglob("*.envelope"))
+    whole = bad.read_bytes()
+    bad.write_bytes(whole[:100])
+    assert here.visit(near, stick) is Signal.STICK_DONE
+    assert bad.read_bytes() == whole
+
+
 def test_a_unit_does_not_carry_its_own(here: Field) -> None:
     far, near = here.units
     stick = handed_over(here)

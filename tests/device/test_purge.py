@@ -209,6 +209,43 @@ def test_a_hub_restored_from_before_the_purge_is_offered_what_the_card_still_has
     assert told == [(Event.HUB_RESTORED, {"hub": "hub-a", "seq": 0, "before": 4})]
 
 
+def test_what_is_kept_after_a_hub_was_restored_from_before_a_purge_can_be_purged(tmp_path: Path) -> None:
+    with opened(tmp_path, receipts=2) as store:
+        chain = keep_many(store, 12)
+        hashes = {seq: each.hash for (_, seq), each in envelopes(tmp_path).items()}
+        for hub in (HUB, OTHER_HUB):
+            assert store.settle(receipt(chain, 6, hashes[6], hub=hub, whole=6, at=1))
+        assert store.purge(ALL)
+        extras = tuple(Extra(hashes[seq], seq) for seq in range(7, 13))
+        assert store.settle(receipt(chain, 3, hashes[3], hub=HUB, whole=3, at=2, extras=extras))
+        assert store.settle(receipt(chain, 12, hashes[12], hub=OTHER_HUB, whole=12, at=2))
+        assert list(store.waiting(2)) == []
+        next_one = keep_many(store, 3)
+        assert next_one != chain
+        hashes = {seq: each.hash for (its, seq), each in envelopes(tmp_path).items() if its == next_one}
+        for hub in (HUB, OTHER_HUB):
+            assert store.settle(receipt(next_one, 3, hashes[3], hub=hub, whole=3, at=3))
+        assert store.purge(ALL) > 0
+
+
+def test_a_restored_hub_with_a_gap_is_offered_again_what_it_lost_beyond_it(tmp_path: Path) -> None:
+    with opened(tmp_path) as store:
+        count = EXTRAS_MAX + 45
+        chain = keep_many(store, count)
+        hashes = {seq: each.hash for (_, seq), each in envelopes(tmp_path).items()}
+
+        def held(first: int, last: int, at: int) -> bool:
+            extras = tuple(Extra(hashes[seq], seq) for seq in range(first, last + 1))
+            return store.settle(receipt(chain, 0, NOTHING, extras=extras, at=at))
+
+        assert held(2, 200, 1)
+        assert held(count - EXTRAS_MAX + 1, count, 2)
+        assert [kept.seq for kept in store.waiting(2, "hub-a")] == [1]
+        before = count - 20  # when its backup was made: it names the last that it has
+        assert held(before - EXTRAS_MAX + 1, before, 3)
+        assert [kept.seq for kept in store.waiting(2, "hub-a")] == [1, *range(before + 1, count + 1)]
+
+
 def lose(_folder: Path) -> None:
     """Nothing happens between two lives."""
 

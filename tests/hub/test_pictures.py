@@ -11,6 +11,7 @@ from tests.hub.conftest import HubHere
 from tests.hub.some_unit import Publication, some_payload
 from wire.envelope import CHUNK_BYTES, Sealed
 from wire.errors import OurFault
+from wire.fields import NOTHING
 from wire.receipt import CHUNKS_MAX, MISSING_MAX, Missing
 from wire.topics import Leaf
 
@@ -151,6 +152,19 @@ def test_a_false_size_that_is_claimed_later_takes_no_chunk_from_the_true_picture
     hub.take(unit.press(some_payload(), pictures=[PICTURE]))
     hub.take(unit.publish(unit.record(pictures=1), pictures=(Sealed(NAME.sha256, size),)))
     assert hub.answer(*unit.chunks(PICTURE)).whole == 1
+
+
+@pytest.mark.parametrize("size", [NAME.size + 1, NAME.size + CHUNK_BYTES])
+def test_a_false_size_that_is_claimed_first_keeps_no_true_picture_out(hub: HubHere, size: int) -> None:
+    """Whoever stole the key has seen the true name at another hub, and claims it here, in a chain of its own."""
+    unit = hub.unit()
+    true, unit.chain = unit.chain, "d" * 32
+    hub.take(unit.publish(unit.record(pictures=1), pictures=(Sealed(NAME.sha256, size),)))
+    unit.chain, unit.seq, unit.prev = true, 0, NOTHING
+    hub.take(unit.press(some_payload(), pictures=[PICTURE]))
+    for _ in range(2):  # each claim costs one more sending
+        hub.take(*unit.chunks(PICTURE))
+    assert (hub.folder / "pictures" / NAME.sha256).read_bytes() == PICTURE
 
 
 def test_what_a_killed_hub_left_half_written_goes_at_start(tmp_path: Path) -> None:

@@ -87,6 +87,18 @@ def test_importing_twice_changes_nothing(hub: HubHere, stick: SomeStick) -> None
     assert hub.count() == counted
 
 
+def test_importing_twice_changes_nothing_where_nothing_is_held(hub: HubHere, stick: SomeStick) -> None:
+    """A stick that was pulled early brings the word of what a unit holds, and no record."""
+    unit = hub.unit()
+    unit.press()
+    stick.leave(unit, unit.holding().content, "holding")
+    imported(hub, stick)
+    before = stick.everything()
+    hub.clock += 60
+    imported(hub, stick)
+    assert stick.everything() == before
+
+
 def test_a_dry_run_changes_nothing(hub: HubHere, stick: SomeStick) -> None:
     unit = hub.unit()
     stick.export(unit, [unit.press(some_payload(), pictures=PICTURES)], PICTURES)

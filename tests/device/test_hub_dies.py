@@ -1,0 +1,31 @@
+"""The hub that dies for good with envelopes and no pictures: those that live get all, though it had receipted them."""
+
+from pathlib import Path
+
+import pytest
+
+from device.custody import HOME_MS
+from tests.device.sites import sites
+from wire.topics import Leaf, parse
+
+
+def is_chunk(topic: str) -> bool:
+    found = parse(topic)
+    return found is not None and found.leaf is Leaf.CHUNK
+
+
+@pytest.mark.parametrize(("hubs", "receipts"), [(2, 1), (3, 2)])
+def test_what_hubs_took_without_its_picture_before_they_died_comes_to_the_one_that_lives(
+    tmp_path: Path, hubs: int, receipts: int
+) -> None:
+    with sites(tmp_path, hubs=hubs, receipts=receipts) as made:
+        *dying, living = made.sites[: receipts + 1]
+        for site in dying:
+            site.takes = lambda topic, _payload: not is_chunk(topic)
+        made.power_on()
+        made.scan()
+        made.clock.run(150_000)
+        for site in dying:
+            site.exchange.cut()
+        made.clock.run(4 * HOME_MS)
+        assert living.mesas
