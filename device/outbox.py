@@ -80,10 +80,9 @@ class Outbox:
 
     def due(self, now: Ms, room: int, chunks: int) -> Iterator[Kept | Chunk]:
         """What may be offered now: at most `room`, records before pictures, and at most `chunks` of these."""
-        here = {hub for hub, at in self._heard.items() if now - at < SILENT_MS} if self._heard else None
         for hub in self._heard or self.hubs:
             window = CUSTODY_WINDOW
-            for kept in self.store.waiting(self.receipts, hub, here):
+            for kept in self.store.waiting(self.receipts, hub):
                 if now < self._put_off.get((hub, kept.publication), 0):
                     continue  # it takes no place in the window: any number of refused records leave room for the others
                 if window <= 0 or room <= 0:

@@ -16,7 +16,7 @@ import re
 import secrets
 import sqlite3
 import threading
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,10 +45,6 @@ PURGE_BYTES_MIN = 32 * 1024 * 1024
 ROOM_BYTES_MIN = 8 * 1024 * 1024
 """What no record may take: a unit that cannot write its index cannot start, file a receipt, nor make room again.
 SQLite's log grows to 4 MB, and what is in it must find room in the index as well."""
-
-CHAINS_MAX = 4
-"""A card leaves a chain where a hub's word asks for it, until so many have begun: one that lies, or a stolen key of it,
-must not use up what the other hubs take of a unit (8, `hub.quota`)."""
 
 _DIGESTED_MAX = 64
 """Of how many pictures the chunks' digests are remembered; each has some dozens."""
@@ -202,7 +198,7 @@ class Store:
         self._thread = threading.get_ident()
         self._built: dict[tuple[str | int, ...], tuple[str, Any]] = {}
         self._told: set[str] = set()
-        self._renamed: set[str] = set()
+        self._left_for: set[str] = set()
         self._digests: dict[str, tuple[bytes, ...]] = {}
         self.aside = ThreadPoolExecutor(1, "card")
         self.folder = storage.folder / "kept"
@@ -331,20 +327,10 @@ class Store:
                 yield f"{kept.file_name} is not whole and was left alone: {error}"
             else:
                 yield f"{kept.file_name} was whole but not in the index, and is now"
-        if self._renamed and f"{self._place.chain}-{self._place.seq}.envelope" not in names:
-            self._drop(self._renamed)  # pictures of a record of which no envelope came to be
         if present is None or present["chain"] in left_alone:
             # The card is new, lost its index, or lost a record that may have been sent: nobody knows for sure what was
             # said last, and to say something else in its place would be a fork. So a new chain begins.
             self._chains.insert(chain=secrets.token_hex(16)).execute()
-
-    def _drop(self, pictures: set[str]) -> None:
-        """Removes pictures that no record names."""
-        table = self._pictures
-        named = {f"{row['sha256']}.picture" for row in table.select(table.sha256)}
-        for name in pictures - named:
-            (self.folder / name).unlink(missing_ok=True)
-        pictures.clear()
 
     def _purge_on(self, names: set[str]) -> Iterator[str]:
         """Ends a purge that a cut has ended: of receipted records without an envelope the rest goes, too."""
@@ -470,7 +456,6 @@ class Store:
         """
         self._on_thread()
         self._is_sure = False
-        self._renamed.clear()
         files = list[BinaryIO]()
         try:
             try:
@@ -482,15 +467,14 @@ class Store:
                 syncing = [self.aside.submit(durable.sync, each) for each in files]
             durable.sync(file)
             statement = envelope.statement
-            for number, (named, synced) in enumerate(zip(statement.pictures, syncing, strict=True)):
-                synced.result()
-                self._renamed.add(f"{named.sha256}.picture")
-                (self.folder / f"picture-{number}.new").replace(self.folder / f"{named.sha256}.picture")
+            for synced in syncing:
+                synced.result()  # before the first has its name: the pictures of a record that is not kept have none
+            for named, new in zip(statement.pictures, files, strict=True):
+                Path(new.name).replace(self.folder / f"{named.sha256}.picture")
             # The envelope's file comes last: where it is, its pictures are.
             (self.folder / "envelope.new").replace(self.folder / f"{statement.chain}-{statement.seq}.envelope")
             durable.sync_folder(self.folder)
             self._insert(self._chain, envelope, publication)
-            self._renamed.clear()
             self._place, self._is_sure = Place(statement.chain, statement.seq + 1, envelope.hash), True
         except (OSError, PeeweeException, sqlite3.Error) as error:
             raise CardError(f"card: record {self._place.seq} could not be written: {error}: press again") from error
@@ -510,26 +494,23 @@ class Store:
         row = table.select(table.text).where(table.hub.in_(self._counted)).order_by(table.at.desc()).first()
         return hashlib.sha256(row["text"]).hexdigest() if row else NOTHING
 
-    def waiting(self, receipts: int, hub: str = "", here: Collection[str] | None = None) -> Iterator[Kept]:
-        """The outbox: records that fewer than `receipts` hubs have receipted, the oldest first.
+    def waiting(self, receipts: int, hub: str = "") -> Iterator[Kept]:
+        """The outbox: records that too few hubs have receipted, the oldest first.
 
         Args:
             receipts: how many are enough.
-            hub: only those that this one has not receipted.
-            here: the hubs that are heard, which will ask for pictures that they lack; None: all. Of the others, who may
-                have died before they did, only receipts that cover the pictures count.
+            hub: those that this one has not receipted, and fewer than `receipts` whole: whoever has the envelope may
+                never have the pictures. Without a name: those that fewer than `receipts` have receipted at all.
         """
         self._on_thread()
-        heard = [signer for name, signer in self._hubs.items() if here is None or name in here]
 
         def query() -> Any:
-            unheard = [signer for signer in self._counted if signer not in heard]
-            too_few = self._held_by(heard) + fn.COALESCE(self._held_whole_by(unheard), 0) < receipts
-            lacks = self._held_by([self._hubs[hub]]) < 1 if hub else too_few
-            return self._joined().where(too_few, lacks).order_by(self._envelopes.id)
+            lacks = self._held_by([self._hubs[hub]]) < 1 if hub else self._held_by(self._counted) < receipts
+            too_few = self._held_whole_by(self._counted) < receipts
+            return self._joined().where(lacks, too_few).order_by(self._envelopes.id)
 
         try:
-            for chain, seq, publication in self._rows(("waiting", receipts, hub, *heard), query):
+            for chain, seq, publication in self._rows(("waiting", receipts, hub), query):
                 yield Kept(chain, seq, publication)
         except (PeeweeException, sqlite3.Error) as error:
             self._mend(error)  # and whoever asks next gets them all
@@ -640,20 +621,22 @@ class Store:
         if chain_id is None or seq is None:
             if chain_id == self._chain and statement.seq > 0:
                 # The card lost its end, or was copied: whatever came next in the chain would be a fork.
-                self._leave_chain(f"{statement.hub} holds another envelope {statement.seq} of this chain")
+                self._leave_chain(statement.hub, f"holds another envelope {statement.seq} of this chain")
             return False
         self.gains += self._file(receipt, chain_id, seq)
         return True
 
-    def _leave_chain(self, why: str) -> None:
-        """Ends the chain here and begins a new one; but not without end, on the word of a hub that lies."""
-        if self._chains.select().count() < CHAINS_MAX:
-            self._repaired(f"{why}: a new chain begins")
+    def _leave_chain(self, hub: str, why: str) -> None:
+        """Ends the chain here and begins a new one, once a start for each hub.
+
+        In a chain begun since, no hub can hold what the card has not: one that says so lies, and must not use up the
+        chains that the others take of a unit (`unit_chains`).
+        """
+        if hub not in self._left_for:
+            self._repaired(f"{hub} {why}: a new chain begins")
             self._chains.insert(chain=secrets.token_hex(16)).execute()
             self._chain, self._place = self._places()[0]
-        elif self._place.chain not in self._told:  # once, for who lies names another envelope each time
-            self._told.add(self._place.chain)
-            self._repaired(f"{why}: the chain goes on, for {CHAINS_MAX} have begun on this card")
+            self._left_for.add(hub)
 
     def _file(self, receipt: Note[Receipt], chain_id: int, seq: int) -> bool:
         """Files a receipt that is agreed with up to `seq`; whether it says something new."""
@@ -691,9 +674,10 @@ class Store:
                 envelope_id = self._envelope_id(chain_id, extra.seq, extra.hash)
                 if envelope_id is not None:
                     self._extras.insert(hub=hub, envelope_id=envelope_id).on_conflict_ignore().execute()
-        if chain_id == self._chain and statement.extras and not self._can_go():
-            # What is kept from now on must be able to go, or the card fills.
-            self._leave_chain(f"{statement.hub} has lost envelopes of this chain that are here no more")
+        lacks = (seq if missing else whole) + 1
+        if chain_id == self._chain and lacks < self._place.seq and not self._is_here(chain_id, lacks):
+            # It can hold nothing whole that comes after what was purged, and the card would fill.
+            self._leave_chain(statement.hub, f"lacks record {lacks} of this chain, which was purged")
         # As it came, and not as it is dated: who dates one far ahead would else be the last for ever.
         self._last_receipt = receipt.hash
         before = (filed["seq"], filed["whole"], lacked) if filed else (0, 0, lacked)
@@ -792,13 +776,9 @@ class Store:
             return 0
         return seq if hash_ == row["hash" if row["seq"] == seq else "prev"] else None
 
-    def _can_go(self) -> bool:
-        """Whether enough hubs may yet hold all of the present chain whole: none lacks an envelope that was purged."""
-        table, envelopes = self._receipts, self._envelopes
-        of_chain = table.select(table.whole).where(table.chain_id == self._chain, table.hub.in_(self._counted))
-        here = {row["seq"] for row in envelopes.select(envelopes.seq).where(envelopes.chain_id == self._chain)}
-        stuck = [row for row in of_chain if row["whole"] + 1 < self._place.seq and row["whole"] + 1 not in here]
-        return len(self._hubs) - len(stuck) >= self.purge_receipts
+    def _is_here(self, chain_id: int, seq: int) -> bool:
+        table = self._envelopes
+        return table.select().where(table.chain_id == chain_id, table.seq == seq).first() is not None
 
     def _left_alone(self, chain_id: int, seq: int) -> str | None:
         """The hash of an envelope that was left alone for its pictures: what was before it is receipted with it."""

@@ -1,4 +1,4 @@
-"""The hub that dies for good with envelopes and no pictures: those that live get all, though it had receipted them."""
+"""Hubs that take envelopes and never their pictures: the others get all, though these had receipted it."""
 
 from pathlib import Path
 
@@ -29,3 +29,20 @@ def test_what_hubs_took_without_its_picture_before_they_died_comes_to_the_one_th
             site.exchange.cut()
         made.clock.run(4 * HOME_MS)
         assert living.mesas
+
+
+@pytest.mark.parametrize(("hubs", "receipts"), [(2, 1), (3, 2)])
+def test_hubs_that_live_and_have_no_room_for_pictures_keep_no_record_from_another(
+    tmp_path: Path, hubs: int, receipts: int
+) -> None:
+    with sites(tmp_path, hubs=hubs, brokers=1, receipts=receipts) as made:
+        *full, late = made.sites[: receipts + 1]
+        for site in full:
+            site.takes = lambda topic, _payload: not is_chunk(topic)
+        made.power_on()
+        late.fall_silent()
+        made.scan()
+        made.clock.run(60_000)
+        late.speak()
+        made.clock.run(3_600_000)
+        assert late.mesas

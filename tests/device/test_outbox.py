@@ -18,6 +18,7 @@ from device.outbox import (
 )
 from device.store import Kept, Store
 from tests.device.cards import envelopes, keep, keep_many, opened, receipt
+from tests.wire.samples import HUB, OTHER_HUB
 from wire.envelope import CHUNK_BYTES
 from wire.fields import INTEGER_MAX
 from wire.receipt import Missing
@@ -114,7 +115,7 @@ def test_units_cut_off_together_do_not_come_back_together(store: Store) -> None:
 
 def test_a_receipted_record_is_offered_no_more(store: Store, outbox: Outbox) -> None:
     chain = keep_many(store, 2)
-    store.settle(receipt(chain, 1, envelopes(store.folder.parent)[chain, 1].hash))
+    store.settle(receipt(chain, 1, envelopes(store.folder.parent)[chain, 1].hash, whole=1))
     assert seqs(offer(outbox, 0)) == [2]
 
 
@@ -122,7 +123,7 @@ def test_the_window_bounds_what_is_on_its_way_and_moves_with_the_receipts(store:
     chain = keep_many(store, CUSTODY_WINDOW + 5)
     assert seqs(offer(outbox, 0)) == list(range(1, CUSTODY_WINDOW + 1))
     assert offer(outbox, 1) == []
-    store.settle(receipt(chain, 2, envelopes(store.folder.parent)[chain, 2].hash))
+    store.settle(receipt(chain, 2, envelopes(store.folder.parent)[chain, 2].hash, whole=2))
     assert seqs(offer(outbox, 2)) == [CUSTODY_WINDOW + 1, CUSTODY_WINDOW + 2]
 
 
@@ -214,8 +215,9 @@ def test_what_is_asked_for_of_one_chain_does_not_hide_what_is_asked_for_of_anoth
 
 def test_a_chunk_that_two_hubs_ask_for_is_sent_once(store: Store, outbox: Outbox) -> None:
     chain = keep_many(store, 1)
-    store.settle(receipt(chain, 1, store.place().prev))
-    for hub in ("hub-a", "hub-b"):
+    for hub in (HUB, OTHER_HUB):
+        store.settle(receipt(chain, 1, store.place().prev, hub=hub))
+    for hub in HUBS:
         outbox.asked(hub, CHAIN, (missing_of(store, chain, 1),), 0)
     assert len(offer(outbox, 0)) == 1
 

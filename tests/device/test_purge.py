@@ -16,7 +16,7 @@ from tests.wire.samples import HUB, OTHER_HUB, STRANGER
 from wire import note
 from wire.fields import NOTHING
 from wire.note import KeySigner
-from wire.receipt import EXTRAS_MAX, Extra, Receipt
+from wire.receipt import EXTRAS_MAX, MISSING_MAX, Extra, Missing, Receipt
 
 HUBS = (HUB, OTHER_HUB)
 ALL = 1 << 40
@@ -175,12 +175,11 @@ def test_a_receipt_for_what_was_purged_is_believed_and_settles_nothing_else(
     if is_built_again:
         (tmp_path / "index.db").unlink()
     with opened(tmp_path) as store:
-        place = store.place()
-        assert (place.chain == chain) is not is_built_again
+        assert (store.place().chain == chain) is not is_built_again
         for seq in (0, 1, 2, 3):
             assert store.settle(receipt(chain, seq, hashes[seq], whole=seq, at=10 + seq))
             assert {(chain, 4), (chain, 5)} == offered(store)
-        assert store.place() == place
+        assert store.place().chain != chain
         assert store.settle(receipt(chain, 4, hashes[4], whole=4, at=20))
         assert {(chain, 5)} == offered(store)
 
@@ -206,7 +205,9 @@ def test_a_hub_restored_from_before_the_purge_is_offered_what_the_card_still_has
         assert store.purge(ALL) == 0, "one hub has lost what is left"
         assert store.settle(receipt(chain, 4, hashes[4], whole=4, at=4))
         assert store.purge(ALL) > 0
-    assert told == [(Event.HUB_RESTORED, {"hub": "hub-a", "seq": 0, "before": 4})]
+    new_chain = "hub-a lacks record 1 of this chain, which was purged: a new chain begins"
+    restored = (Event.HUB_RESTORED, {"hub": "hub-a", "seq": 0, "before": 4})
+    assert told == [restored, (Event.CARD_REPAIRED, {"what": new_chain})]
 
 
 def test_what_is_kept_after_a_hub_was_restored_from_before_a_purge_can_be_purged(tmp_path: Path) -> None:
@@ -226,6 +227,55 @@ def test_what_is_kept_after_a_hub_was_restored_from_before_a_purge_can_be_purged
         for hub in (HUB, OTHER_HUB):
             assert store.settle(receipt(next_one, 3, hashes[3], hub=hub, whole=3, at=3))
         assert store.purge(ALL) > 0
+
+
+def test_a_hub_that_lost_pictures_that_were_purged_does_not_fill_the_card(tmp_path: Path) -> None:
+    """It has the envelopes, so it names nothing beyond a gap; and it lacks more pictures than a receipt can name."""
+    with opened(tmp_path, receipts=2) as store:
+        chain = keep_many(store, 20)
+        found = {seq: each for (_, seq), each in envelopes(tmp_path).items()}
+        for hub in (HUB, OTHER_HUB):
+            assert store.settle(receipt(chain, 18, found[18].hash, hub=hub, whole=18, at=1))
+        assert store.purge(ALL)
+        lost = [found[seq].statement.pictures[0].sha256 for seq in range(1, MISSING_MAX + 1)]
+        missing = tuple(Missing((0,), sha256) for sha256 in lost)
+        assert store.settle(receipt(chain, 20, found[20].hash, missing=missing, at=2))
+        assert store.place().chain != chain
+
+
+def test_of_three_hubs_one_dead_and_one_restored_keep_nothing_on_the_card(tmp_path: Path) -> None:
+    with opened(tmp_path, hubs=(HUB, OTHER_HUB, STRANGER), receipts=2) as store:
+        chain = keep_many(store, 5)
+        hashes = {seq: each.hash for (_, seq), each in envelopes(tmp_path).items()}
+        for hub in (HUB, OTHER_HUB):
+            assert store.settle(receipt(chain, 4, hashes[4], hub=hub, whole=4, at=1))
+        assert store.purge(ALL)
+        assert store.settle(receipt(chain, 0, NOTHING, at=2))
+        next_one = keep_many(store, 3)
+        hashes = {seq: each.hash for (its, seq), each in envelopes(tmp_path).items() if its == next_one}
+        for hub in (HUB, OTHER_HUB):
+            assert store.settle(receipt(next_one, 3, hashes[3], hub=hub, whole=3, at=3))
+        assert store.purge(ALL) > 0
+
+
+def test_one_hub_that_has_a_gap_ends_no_chain(tmp_path: Path) -> None:
+    with opened(tmp_path, hubs=(HUB,)) as store:
+        chain = keep_many(store, 3)
+        hash_ = envelopes(tmp_path)[chain, 2].hash
+        assert store.settle(receipt(chain, 0, NOTHING, extras=(Extra(hash_, 2),), at=1))
+        assert store.place().chain == chain
+
+
+def test_a_chain_is_left_however_often_the_index_was_lost(tmp_path: Path) -> None:
+    for _ in range(9):
+        with opened(tmp_path) as store:
+            keep(store)
+        (tmp_path / "index.db").unlink()
+    with opened(tmp_path) as store:
+        chain = keep_many(store, 2)
+    with opened(tmp_path) as store:
+        assert not store.settle(receipt(chain, 3, "f" * 64, at=10))
+        assert store.place().chain != chain
 
 
 def test_a_restored_hub_with_a_gap_is_offered_again_what_it_lost_beyond_it(tmp_path: Path) -> None:
