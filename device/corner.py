@@ -224,21 +224,20 @@ class Corner:
         return count - before
 
     def _drop_settled(self, unit: str, here: Folder, receipts: Iterable[Receipt | Refused]) -> set[str]:
-        """Removes what enough hubs hold; returns the pictures that the rest names."""
-        wanted, envelopes, unread = set[str](), 0, False
+        """Removes what enough hubs hold, and what cannot be read; returns the pictures that the rest names."""
+        wanted, envelopes = set[str](), 0
         for file in [file for file in _files(here) if file.leaf is Leaf.ENVELOPE]:
             try:
-                content = b"".join(_of_card(here, str(file), file.leaf.bytes_max))
-            except _UnreadError:
-                unread = True  # nobody knows what it names
-                continue
-            envelope = self._claimed(unit, content, receipts)
+                envelope = self._claimed(unit, here.read(str(file), file.leaf.bytes_max), receipts)
+            except OSError:  # nobody knows what it names: its unit holds it, and some stick brings it again
+                envelope = None
             if envelope is None:
-                here.remove(str(file))
+                with contextlib.suppress(OSError):  # if it stays, all others go on
+                    here.remove(str(file))
             else:
                 wanted |= {picture.sha256 for picture in envelope.pictures}
                 envelopes += 1
-        for file in set[File]() if unread else _files(here):
+        for file in _files(here):
             is_idle = file.leaf is Leaf.PICTURE and file.sha256 not in wanted
             if is_idle or (file.leaf is Leaf.MANIFEST and not envelopes):
                 here.remove(str(file))
@@ -288,7 +287,7 @@ def _give(here: Folder, there: Folder) -> int:
         if size is None or size == there.size(name):
             continue
         check_room(there, size)
-        with contextlib.suppress(_UnreadError):
+        with contextlib.suppress(_UnreadError, IsADirectoryError):  # a folder of that name is passed over
             given += there.write(name, _of_card(here, name, size), file.sha256) is not None
     there.sync()
     return given
@@ -310,16 +309,13 @@ def _empty(corner: Folder, unit: str) -> None:
 
 
 def answers_in(folder: Folder, unit: str, hubs: Mapping[str, Verifier]) -> dict[str, Answer]:
-    """The hubs' answers for a unit that lie in a folder, by name; whatever is none is passed over."""
+    """The hubs' answers for a unit that lie in a folder, by name; what is none, or cannot be read, is passed over."""
     found = dict[str, Answer]()
     for name in [name for name in folder.names() if is_answer(name)][:ANSWERS_MAX]:
-        size = folder.size(name)
-        if size is None or size > NOTE_BYTES_MAX:
-            continue
-        carried = folder.read(name, NOTE_BYTES_MAX)
         try:
+            carried = folder.read(name, NOTE_BYTES_MAX)
             answer = Answer(read_answer(carried, hubs), carried)
-        except TheirFault:
+        except (OSError, TheirFault):
             continue
         if answer.statement.unit == unit and answer_name(answer.statement) == name:
             found[name] = answer
@@ -331,8 +327,9 @@ def _write_answers(one: Mapping[str, Answer], other: Mapping[str, Answer], there
     written = 0
     for name, answer in one.items():
         if name not in other or answer.statement.at > other[name].statement.at:
-            there.put(name, answer.carried)
-            written += 1
+            with contextlib.suppress(IsADirectoryError):  # a folder of that name is passed over
+                there.put(name, answer.carried)
+                written += 1
     return written
 
 

@@ -257,7 +257,12 @@ class Import:
             current = note.read(last, Receipt, {own.name: own}).statement
         except TheirFault:  # there is none yet, or it is by a key that the hub had before
             current = None
-        if current and current.at > heard and (held or not (current.seq or current.extras)):
+        if (
+            current
+            and (current.unit, current.chain) == (unit, said.chain)  # whatever the file was called
+            and current.at > heard
+            and (held or not (current.seq or current.extras))
+        ):
             answer = _answer(current, last)
             answers[answer.name] = answer
         else:
@@ -405,16 +410,18 @@ def _answer(receipt: Receipt, carried: bytes) -> _Answer:
 
 
 def _lying(folder: Folder, name: str) -> bytes:
-    """The answer of that name that lies on a stick; empty if there is none."""
-    size = folder.size(name)
-    return b"" if size is None or size > NOTE_BYTES_MAX else folder.read(name, NOTE_BYTES_MAX)
+    """The answer of that name that lies on a stick; empty if there is none that can be read."""
+    try:
+        return folder.read(name, NOTE_BYTES_MAX)
+    except OSError:
+        return b""
 
 
 def _write(folder: Folder, answers: Sequence[_Answer]) -> str:
     """Writes the answers that the stick has not; returns why they could not be written, where they could not."""
     try:
         for _, name, carried in sorted(answers, key=lambda each: (-each.held, each.name))[:ANSWERS_MAX]:
-            if folder.size(name) != len(carried) or folder.read(name, len(carried)) != carried:
+            if _lying(folder, name) != carried:
                 folder.put(name, carried)
     except OSError as error:
         return str(error.strerror)

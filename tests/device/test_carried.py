@@ -19,7 +19,7 @@ from sim.fleet import SimUnit
 from tests.device.field import Field, field, logged, own
 from tests.wire.samples import HUB
 from wire import note
-from wire.bundle import answer_name
+from wire.bundle import answer_name, claims
 from wire.fields import NOTHING
 from wire.receipt import Receipt
 
@@ -60,6 +60,24 @@ def handed_over(here: Field) -> Path:
     assert here.visit(far, stick) is Signal.STICK_DONE
     assert here.visit(near, stick) is Signal.STICK_DONE
     return stick
+
+
+def rot(monkeypatch: pytest.MonkeyPatch, bad: str, *, can_go: bool = True) -> None:
+    """From now on a file of that name lies on a bad sector, whatever it lies on."""
+    pieces, remove = Folder.pieces, Folder.remove
+
+    def read(self: Folder, name: str, bytes_max: int) -> Iterator[bytes]:
+        if name == bad:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return pieces(self, name, bytes_max)
+
+    def go(self: Folder, name: str) -> None:
+        if name == bad and not can_go:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        remove(self, name)
+
+    monkeypatch.setattr(Folder, "pieces", read)
+    monkeypatch.setattr(Folder, "remove", go)
 
 
 def test_a_bundle_goes_over_two_units_and_two_sticks_to_the_hub_and_its_receipt_the_same_way_back(here: Field) -> None:
@@ -152,21 +170,72 @@ def test_a_file_that_cannot_be_read_keeps_no_other_from_being_carried(
     here: Field, monkeypatch: pytest.MonkeyPatch, leaf: str
 ) -> None:
     near = here.units[1]
-    handed_over(here)
-    names = {file.name for file in carried(near)}
-    bad = min(name for name in names if name.endswith(leaf))
-    pieces = Folder.pieces
-
-    def with_a_bad_sector(self: Folder, name: str, bytes_max: int) -> Iterator[bytes]:
-        if name == bad:
-            raise OSError(errno.EIO, os.strerror(errno.EIO))
-        return pieces(self, name, bytes_max)
-
-    monkeypatch.setattr(Folder, "pieces", with_a_bad_sector)
+    between = handed_over(here)
+    files = {file.name: file for file in carried(near)}
+    bad = min(name for name in files if name.endswith(leaf))
+    named = claims(files[bad].read_bytes())
+    gone = {bad, *(f"{picture.sha256}.picture" for picture in named.pictures)} if named else set[str]()
+    rot(monkeypatch, bad)
     stick = here.stick("to-hub")
     here.visit(near, stick)
-    assert names - {file.name for file in stick.rglob("*")} == {bad}
-    assert {file.name for file in carried(near)} == names
+    assert files.keys() - {file.name for file in stick.rglob("*")} == gone | {bad}
+    assert files.keys() - {file.name for file in carried(near)} == gone, "an envelope goes, and what only it names"
+    monkeypatch.undo()
+    here.visit(near, between)
+    assert {file.name for file in carried(near)} == files.keys()
+
+
+@pytest.mark.parametrize("can_go", [True, False])
+def test_what_hubs_hold_goes_though_one_envelope_can_be_neither_read_nor_removed(
+    here: Field, monkeypatch: pytest.MonkeyPatch, can_go: bool
+) -> None:
+    near, to_hub = here.units[1], here.stick("to-hub")
+    handed_over(here)
+    here.visit(near, to_hub)
+    here.imported(to_hub)
+    bad = min(file.name for file in carried(near) if file.suffix == ".envelope")
+    rot(monkeypatch, bad, can_go=can_go)
+    here.visit(near, to_hub)
+    left = {file.name for file in carried(near) if file.suffix in (".envelope", ".picture")}
+    assert left == (set() if can_go else {bad})
+
+
+def test_an_answer_that_cannot_be_read_keeps_no_record_from_the_stick(
+    here: Field, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    far, near = here.units
+    between = handed_over(here)
+    here.imported(between)
+    rot(monkeypatch, next(own(between, far).glob("*.receipt")).name)
+    here.scan(far, 3)
+    before = {file.name for file in own(between, far).glob("*.envelope")}
+    assert here.visit(far, between) is Signal.STICK_DONE
+    new = {file.name for file in own(between, far).glob("*.envelope")} - before
+    assert new
+    here.visit(near, between)
+    assert new <= {file.name for file in carried(near)}
+
+
+@pytest.mark.parametrize("leaf", [".envelope", ".receipt"])
+def test_a_folder_named_as_a_file_on_a_stick_keeps_no_other_from_going_either_way(here: Field, leaf: str) -> None:
+    far, near = here.units
+    between, stick = handed_over(here), here.stick("new")
+    if leaf == ".receipt":
+        here.imported(between)
+        here.visit(near, between)
+        here.visit(far, between)
+    here.scan(far, 3)
+    here.visit(far, stick)
+    names = {file.name for file in carried(near)}
+    for name in names:
+        (own(stick, far) / name).unlink(missing_ok=True)
+    new = {file.name for file in own(stick, far).iterdir() if file.suffix != ".holding"}
+    bad = min(name for name in names if name.endswith(leaf))
+    (own(stick, far) / bad).mkdir()
+    assert here.visit(near, stick) is Signal.STICK_DONE
+    assert {file.name for file in own(stick, far).iterdir() if file.is_file()} >= (names | new) - {bad}
+    assert {file.name for file in carried(near)} == names | new
+    assert logged(near, Event.CARRY_BAD) == []
 
 
 def test_what_was_cut_short_on_a_stick_is_given_again(here: Field) -> None:

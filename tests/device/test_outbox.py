@@ -215,8 +215,8 @@ def test_what_is_asked_for_of_one_chain_does_not_hide_what_is_asked_for_of_anoth
 
 def test_a_chunk_that_two_hubs_ask_for_is_sent_once(store: Store, outbox: Outbox) -> None:
     chain = keep_many(store, 1)
-    for hub in (HUB, OTHER_HUB):
-        store.settle(receipt(chain, 1, store.place().prev, hub=hub))
+    for signer in (HUB, OTHER_HUB):
+        store.settle(receipt(chain, 1, store.place().prev, hub=signer))
     for hub in HUBS:
         outbox.asked(hub, CHAIN, (missing_of(store, chain, 1),), 0)
     assert len(offer(outbox, 0)) == 1

@@ -454,3 +454,42 @@ def test_a_hub_that_has_a_new_key_answers_by_it_whatever_it_has_said_before(
         stick.leave(unit, unit.holding().content, "holding")
     imported(hub, stick)
     assert receipt_on(hub, stick, unit).seq == 1
+
+
+def test_an_answer_that_cannot_be_read_costs_no_other_answer(
+    hub: HubHere, stick: SomeStick, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unit = hub.unit()
+    unit.press()
+    stick.leave(unit, unit.holding().content, "holding")
+    imported(hub, stick)
+    (bad,) = stick.of(unit).glob("*.receipt")
+    unit.chain, unit.seq, unit.prev = "e" * 32, 0, NOTHING
+    stick.export(unit, [unit.press()])
+    pieces = Folder.pieces
+
+    def with_a_bad_sector(self: Folder, name: str, bytes_max: int) -> Iterator[bytes]:
+        if name == bad.name:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return pieces(self, name, bytes_max)
+
+    bad.write_bytes(rotten := bytes(bad.stat().st_size))
+    monkeypatch.setattr(Folder, "pieces", with_a_bad_sector)
+    assert outcome(hub, stick)
+    assert {file.name for file in stick.of(unit).glob("*.receipt")} == {bad.name, f"{hub.name}-{unit.chain}.receipt"}
+    assert bad.read_bytes() != rotten
+
+
+@pytest.mark.parametrize("of", ["another unit", "another chain"])
+def test_an_answer_that_lies_under_the_name_of_another_is_none(hub: HubHere, stick: SomeStick, of: str) -> None:
+    unit = hub.unit()
+    other = hub.unit("unit-2") if of == "another unit" else unit
+    other.press()
+    ((_, foreign),) = hub.take(other.holding())
+    unit.chain, unit.seq, unit.prev = "e" * 32 if of == "another chain" else unit.chain, 0, NOTHING
+    unit.press()
+    stick.leave(unit, unit.holding().content, "holding")
+    (stick.of(unit) / f"{hub.name}-{unit.chain}.receipt").write_bytes(foreign)
+    imported(hub, stick)
+    receipt = receipt_on(hub, stick, unit)
+    assert (receipt.unit, receipt.chain) == (unit.name, unit.chain)
