@@ -46,8 +46,8 @@ def check(ledger: Ledger, pictures: Pictures, log: Log) -> tuple[int, int]:
     found = [each for each in ledger.named_pictures(whole=False) if pictures.holds(each[1].name)]
     with ledger.transaction():
         for unit, picture in found:
-            ledger.complete(picture)
-            ledger.forget_chunks(unit, picture)
+            ledger.complete(picture.id)
+            ledger.forget_chunks(unit, picture.name.sha256)
     return len(whole) - len(lost) + len(found), len(lost)
 
 

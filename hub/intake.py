@@ -21,6 +21,7 @@ import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from operator import itemgetter
 from typing import TypeVar
 
@@ -28,7 +29,7 @@ import msgspec
 
 from hub.examine import Examined, Examiner, WrongTopicError, check_unit
 from hub.keys import Keys
-from hub.ledger import Chain, Kept, Lacking, Ledger, Picture, Place, Told
+from hub.ledger import Chain, Claims, Kept, Lacking, Ledger, Picture, Place, Told
 from hub.log import Event
 from hub.pictures import Pictures
 from hub.quota import MEGABYTE, STRAYS_MAX, NoRoomError, Quota, QuotaError
@@ -36,7 +37,7 @@ from hub.second import Second, Task
 from wire import note
 from wire.acta import Profile
 from wire.beat import Beat
-from wire.envelope import CHUNK_BYTES, Sealed, join
+from wire.envelope import CHUNK_BYTES, join
 from wire.errors import MalformedError, TheirFault, UnknownSignerError
 from wire.fields import NOTHING
 from wire.log import Log
@@ -216,8 +217,7 @@ class _Batch:
         self._came: list[tuple[str, bytes]] = []
         self._chunks: list[_Chunk] = []
         self._strays: dict[int, int] = {}
-        self._named: dict[tuple[str, str], list[Picture]] = {}
-        self._naming: dict[int, set[tuple[str, str]]] = {}
+        self._claims: dict[tuple[str, str], Claims] = {}
         self._asked: set[tuple[str, str]] = set()
         self._grown: set[tuple[str, str]] = set()
         self._fitted: dict[int, tuple[Chain, int]] = {}
@@ -524,24 +524,18 @@ class _Batch:
     def _take_chunk(self, chunk: _Chunk) -> None:
         topic, size = chunk.topic, len(chunk.content)
         key = (topic.unit, topic.sha256)
-        if key not in self._named:
-            self._named[key] = self._ledger.pictures(*key)
-        pictures = self._named[key]
-        if not pictures:
+        if key not in self._claims:
+            self._claims[key] = self._ledger.claims(*key)
+        claims, until = self._claims[key], topic.number * CHUNK_BYTES + size
+        if not claims.pictures:
             raise UnknownPictureError("no envelope that is held names this picture: offer the envelope first")
-        fits = [each for each in pictures if 0 < size == _chunk_bytes(each.name, topic.number)]
-        lacks = (each for each in fits if not each.whole and not self._ledger.has_chunk(each, topic.number))
-        fitting = next(lacks, next(iter(fits), None))
-        if fitting is None:
+        if not claims.fits(until, size):
             raise MalformedError(f"chunk {topic.number}: {size} bytes are not its length: cut the picture again")
-        if fitting.id not in self._naming:
-            self._naming[fitting.id] = self._ledger.chains_naming(fitting)
-        naming = self._naming[fitting.id]
-        self._asked |= naming
-        if fitting.whole:
+        self._asked |= claims.chains
+        if claims.is_whole:
             self._copies += 1
             return
-        self._grown |= naming
+        self._grown |= claims.chains
         if self._is_low:
             raise NoRoomError(
                 f"chunk {topic.number}: this hub's disk is nearly full: it is asked for when there is room"
@@ -550,9 +544,10 @@ class _Batch:
         if full:
             raise full
         self._chunks_kept += 1
-        if self._ledger.add_chunk(topic.unit, fitting, topic.number, chunk.content):
-            self._finish(fitting, topic.unit)
-            del self._named[key]
+        self._ledger.add_chunk(claims, until, chunk.content)
+        sizes = claims.complete()
+        if sizes:
+            self._finish(claims, sizes)
 
     def _filled(self, unit: str) -> QuotaError | None:
         """Why no more chunks of a unit's pictures are taken, if that is so."""
@@ -560,12 +555,16 @@ class _Batch:
         full = self._ledger.held(unit) >= most
         return self._over(unit, "unit_mb", f"{most // MEGABYTE} MB of pictures") if full else None
 
-    def _finish(self, picture: Picture, unit: str) -> None:
-        if self._intake.pictures.keep(picture.name, self._ledger.chunks(picture)):
-            self._ledger.complete(picture)
+    def _finish(self, claims: Claims, sizes: Sequence[int]) -> None:
+        """Keeps the picture if one of these sizes is the true one: one pass over the chunks decides on all of them."""
+        size = self._intake.pictures.keep(claims.sha256, sizes, partial(self._ledger.chunk, claims))
+        if size is None:
+            self._events.append((Event.PICTURE_WRONG, {"unit": claims.unit, "sha256": claims.sha256}))
+            self._ledger.refute(claims, sizes)
         else:
-            self._events.append((Event.PICTURE_WRONG, {"unit": unit, "sha256": picture.name.sha256}))
-        self._ledger.forget_chunks(unit, picture)
+            self._ledger.complete(claims.pictures[size])
+            self._ledger.forget_chunks(claims.unit, claims.sha256)
+            del self._claims[claims.unit, claims.sha256]
 
     # Answers
 
@@ -576,16 +575,15 @@ class _Batch:
         from an old backup repeat what the unit has long known more than; and none is of an earlier date than the last,
         lest it be ignored when the hub's clock was set back.
         """
+        missing = self._missing(chain)
+        lacking = {each: self._ledger.missing_chunks(chain.unit, each, CHUNKS_MAX) for each in set(missing)}
         receipt = Receipt(
             at=0,
             chain=chain.chain,
             extras=tuple(Extra(place.hash, place.seq) for place in self._extras(chain)),
             hash=chain.hash,
             hub=self._intake.keys.signer.verifier.name,
-            missing=tuple(
-                Missing(self._ledger.missing_chunks(each, CHUNKS_MAX), each.name.sha256)
-                for each in self._missing(chain)
-            ),
+            missing=tuple(Missing(lacking[each], each.name.sha256) for each in missing),
             seq=chain.seq,
             unit=chain.unit,
             whole=self._ledger.whole(chain),
@@ -712,11 +710,6 @@ def told_in(told: Told | None, kind: type[TellingT], trusted: Mapping[str, Verif
         return note.read(told.note, kind, trusted).statement if told else None
     except TheirFault:
         return None
-
-
-def _chunk_bytes(picture: Sealed, number: int) -> int:
-    """How long a chunk of a picture must be; 0 for one that the picture does not have."""
-    return max(0, min(CHUNK_BYTES, picture.size - number * CHUNK_BYTES))
 
 
 class _Dated(msgspec.Struct):

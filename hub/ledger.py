@@ -42,7 +42,7 @@ from peewee import (
 )
 
 from hub.settings import POSTGRESQL
-from wire.envelope import Sealed
+from wire.envelope import CHUNK_BYTES, PICTURE_BYTES_MAX, Sealed
 from wire.errors import NotForUsError, OurFault
 
 _LOCK_NUMBER = 0x7465737469676F
@@ -175,15 +175,23 @@ class NamedRow(Model):
 
 
 class ChunkRow(Model):
-    """A chunk of a picture that is not whole yet; with the last one they become a file and go."""
+    """A chunk of a picture that is not whole yet, up to which byte of it; with the last one they become a file and go.
 
-    picture = ForeignKeyField(PictureRow, index=False)
-    number = IntegerField()
+    It is of all the unit's pictures of that SHA-256 that it fits: whoever stole the unit's key may claim many sizes, of
+    which one at most is true. `tried` ones are not the picture of a size that they end, and may be in a longer one.
+    """
+
+    unit = TextField()
+    sha256 = TextField()
+    length = IntegerField()
+    until = IntegerField()
+    tried = BooleanField()
     content = BlobField()
 
     class Meta:
-        table_name = "chunk"
-        primary_key = CompositeKey("picture", "number")
+        table_name = "chunk_held"  # in `chunk` hubs kept those of each size apart; what lies there is asked for again
+        # By length: however many short ones were claimed and came, the full ones are found at once.
+        primary_key = CompositeKey("unit", "sha256", "length", "until")
 
 
 class RefusedRow(Model):
@@ -312,6 +320,48 @@ class Picture:
 
 
 @dataclass(frozen=True, slots=True)
+class Claims:
+    """All that a unit's envelopes claim of one SHA-256, and what is held of it.
+
+    Attributes:
+        unit, sha256: whose, and of what.
+        pictures: their ids, by their sizes; one of them at most is the true one.
+        longest: the greatest of these sizes.
+        is_whole: whether the true one is there; no other can be.
+        chains: the (unit, chain) that name them.
+        held: the chunks, by where they end in the picture, and whether they were tried.
+    """
+
+    unit: str
+    sha256: str
+    pictures: Mapping[int, int]
+    longest: int
+    is_whole: bool
+    chains: frozenset[tuple[str, str]]
+    held: dict[int, bool]
+
+    def fits(self, until: int, length: int) -> bool:
+        """Whether a chunk is as long as one that ends there must be."""
+        inner = length == CHUNK_BYTES and until < self.longest
+        return 0 < length <= CHUNK_BYTES and (inner or until in self.pictures)
+
+    def complete(self) -> list[int]:
+        """The sizes to be tried, in order: every chunk is held, and none that ends in a full one was tried with it.
+
+        A short chunk is the last of one size only, and whoever sent it meant that one. A full one may be the last of
+        one and inside the true one, and stays when the former is not it: so it is marked, lest that be tried for ever.
+        """
+        end = untried = 0
+        while end + CHUNK_BYTES in self.held:
+            end += CHUNK_BYTES
+        while self.held.get(untried + CHUNK_BYTES) is False:
+            untried += CHUNK_BYTES
+        short = [until for until in self.held if until % CHUNK_BYTES and until < end + CHUNK_BYTES]
+        full = [until for until in range(CHUNK_BYTES, untried + 1, CHUNK_BYTES) if until in self.pictures]
+        return sorted(short + full)
+
+
+@dataclass(frozen=True, slots=True)
 class Lacking:
     """A picture that is not whole, and the envelope that names it."""
 
@@ -362,14 +412,19 @@ def _built(*, postgresql: bool) -> Mapping[str, tuple[str, Sequence[Any]]]:
     held = places.where(chain & (seq > _slot(1)) & ~row.stray).limit(_slot(2))
     fitting = places.where(chain & (seq == _slot(1)) & (row.prev == _slot(2))).limit(1)
     moved = {"seq": _slot(1), "hash": _slot(2), "receipt": _slot(3), "state": _slot(4)}
-    chunks = ChunkRow.picture == _slot(0)
+    chunk, of_claims = ChunkRow, (ChunkRow.unit == _slot(0)) & (ChunkRow.sha256 == _slot(1))
+    of_size = of_claims & (chunk.length << [Value(CHUNK_BYTES, converter=False), _slot(2)])
+    added = {"unit": _slot(0), "sha256": _slot(1), "length": _slot(2), "until": _slot(3), "content": _slot(4)}
+    untried = Value(False, converter=False)
+    again = {
+        "conflict_target": [chunk.unit, chunk.sha256, chunk.length, chunk.until],
+        "update": {chunk.content: _slot(4), chunk.tried: untried},
+    }
     picture, of_unit = PictureRow, PictureRow.unit == _slot(0)
-    # What was claimed first was claimed before anybody could know the name and lie about the size.
-    pictures = picture.select(picture.id, picture.sha256, picture.size, picture.whole).order_by(picture.id)
+    pictures = picture.select(picture.id, picture.size, picture.whole)
     whole = picture.whole == Value(True, converter=False)
-    of_chunks = ChunkRow.select(fn.SUM(fn.LENGTH(ChunkRow.content))).join(picture)
     naming = NamedRow.select(NamedRow.envelope).where(NamedRow.picture == _slot(0))
-    chains = ChainRow.select(ChainRow.unit, ChainRow.chain).join(row).join(NamedRow)
+    chains = ChainRow.select(ChainRow.unit, ChainRow.chain).join(row).join(NamedRow).join(picture)
     lacks = NamedRow.select(NamedRow.envelope).join(picture).where((NamedRow.envelope << naming) & ~picture.whole)
     queries = {
         "places": places.where(chain & (seq >= _slot(1)) & (seq <= _slot(2))),
@@ -379,14 +434,17 @@ def _built(*, postgresql: bool) -> Mapping[str, tuple[str, Sequence[Any]]]:
         "whole": row.select(fn.MIN(seq)).where(incomplete & (seq <= _slot(1))),
         "missing": missing.where(incomplete & beyond & ~PictureRow.whole).limit(_slot(3)),
         "strays": row.select(fn.COUNT(row.id)).where(chain & row.stray),
-        "numbers": ChunkRow.select(ChunkRow.number).where(chunks),
-        "chunk": ChunkRow.select(ChunkRow.content).where(chunks & (ChunkRow.number == _slot(1))),
+        "chunks": chunk.select(chunk.until, chunk.tried).where(of_claims),
+        "chunks of size": chunk.select(chunk.until, chunk.tried).where(of_size),
+        "chunk": chunk.select(chunk.content).where(of_claims & (chunk.length == _slot(2)) & (chunk.until == _slot(3))),
+        "add chunk": chunk.insert(**added, tried=untried).on_conflict(**again),
+        "try": chunk.update(tried=True).where(of_claims & (chunk.until <= _slot(2))),
         "move on": ChainRow.update(**moved).where(ChainRow.id == _slot(0)),
         "pictures": pictures.where(of_unit & (picture.sha256 == _slot(1))),
         "bytes whole": picture.select(fn.SUM(picture.size)).where(of_unit & whole),
-        "bytes of chunks": of_chunks.where(of_unit),
-        "chains naming": chains.where(NamedRow.picture == _slot(0)).distinct(),
-        "forget": ChunkRow.delete().where(chunks),
+        "bytes of chunks": chunk.select(fn.SUM(chunk.length)).where(chunk.unit == _slot(0)),
+        "chains naming": chains.where(of_unit & (picture.sha256 == _slot(1))).distinct(),
+        "forget": chunk.delete().where(of_claims & (chunk.until <= _slot(2))),
         "complete": picture.update(whole=True).where(picture.id == _slot(0)),
         "complete envelopes": row.update(whole=True).where((row.id << naming) & row.id.not_in(lacks)),
     }
@@ -655,23 +713,35 @@ class Ledger:
         rows = self._prepared["missing"](chain.id, *after, limit).fetchall()
         return [Lacking(Picture(id_, Sealed(sha256, size), whole=False), seq) for id_, sha256, size, seq in rows]
 
-    def missing_chunks(self, picture: Picture, limit: int) -> tuple[int, ...]:
-        """The first chunks of a picture that are not held."""
-        held = self._chunk_numbers(picture.id)
-        missing = (number for number in range(picture.name.chunks) if number not in held)
-        return tuple(itertools.islice(missing, limit))
+    def missing_chunks(self, unit: str, picture: Picture, limit: int) -> tuple[int, ...]:
+        """The first chunks of a unit's picture that are not held.
 
-    def _chunk_numbers(self, picture_id: int) -> set[int]:
-        return {number for (number,) in self._prepared["numbers"](picture_id)}
+        Were all held when it was named, it is the first: with whatever comes, all is tried.
+        """
+        size = picture.name.size
+        last = size % CHUNK_BYTES
+        held = {
+            until
+            for until, tried in self._prepared["chunks of size"](unit, picture.name.sha256, last)
+            if last or not tried
+        }
+        ends = (min(size, (number + 1) * CHUNK_BYTES) for number in range(picture.name.chunks))
+        missing = (number for number, until in enumerate(ends) if until not in held)
+        return tuple(itertools.islice(missing, limit)) or (0,)
 
-    def has_chunk(self, picture: Picture, number: int) -> bool:
-        """Whether a chunk of a picture is held."""
-        return number in self._chunk_numbers(picture.id)
+    def claims(self, unit: str, sha256: str) -> Claims:
+        """All that a unit's envelopes claim of one SHA-256."""
+        rows = self._prepared["pictures"](unit, sha256).fetchall()
+        pictures = {size: id_ for id_, size, _ in rows}
+        chains = frozenset((its, chain) for its, chain in self._prepared["chains naming"](unit, sha256))
+        held = {until: bool(tried) for until, tried in self._prepared["chunks"](unit, sha256)}
+        is_whole = any(whole for _, _, whole in rows)
+        return Claims(unit, sha256, pictures, max(pictures, default=0), is_whole, chains, held)
 
     def pictures(self, unit: str, sha256: str) -> list[Picture]:
-        """The pictures of that SHA-256 that a unit's envelopes name: one, or as many as it claims sizes, in order."""
+        """The pictures of that SHA-256 that a unit's envelopes name: one, or as many as it claims sizes."""
         rows = self._prepared["pictures"](unit, sha256)
-        return [Picture(id_, Sealed(sha256, size), bool(whole)) for id_, sha256, size, whole in rows]
+        return [Picture(id_, Sealed(sha256, size), bool(whole)) for id_, size, whole in rows]
 
     def held(self, unit: str) -> int:
         """How many bytes of pictures are held for a unit, whole or not."""
@@ -680,29 +750,41 @@ class Ledger:
             self._held[unit] = sum(int(found or 0) for found in sums)
         return self._held[unit]
 
-    def add_chunk(self, unit: str, picture: Picture, number: int, content: bytes) -> bool:
-        """Adds a chunk of a unit's picture unless it is held; True when with it no chunk is missing."""
-        numbers = self._chunk_numbers(picture.id)
-        if number not in numbers:
-            row, before = ChunkRow, self.held(unit)
-            self._insert(row, [(picture.id, number, content)], (row.picture, row.number, row.content))
-            self._held[unit] = before + len(content)
-        return len(numbers | {number}) == picture.name.chunks
+    def add_chunk(self, claims: Claims, until: int, content: bytes) -> None:
+        """Adds a chunk that fits, unless it is held; one that was tried gives way."""
+        if claims.held.get(until, True):
+            before = self.held(claims.unit)
+            self._prepared["add chunk"](claims.unit, claims.sha256, len(content), until, content)
+            self._held[claims.unit] = before + len(content) * (until not in claims.held)
+            claims.held[until] = False
 
-    def chunks(self, picture: Picture) -> Iterator[bytes]:
-        """The chunks of a picture in order, one in memory at a time."""
-        for number in range(picture.name.chunks):
-            yield bytes(self._prepared["chunk"](picture.id, number).fetchone()[0])
+    def chunk(self, claims: Claims, until: int) -> bytes:
+        """The chunk that is held of a picture up to there."""
+        length = (until - 1) % CHUNK_BYTES + 1
+        return bytes(self._prepared["chunk"](claims.unit, claims.sha256, length, until).fetchone()[0])
 
-    def forget_chunks(self, unit: str, picture: Picture) -> None:
-        """Removes the chunks of a unit's picture: it is a file now, or they were not its own."""
+    def refute(self, claims: Claims, sizes: Sequence[int]) -> None:
+        """Says that a picture is of none of these sizes, or has a wrong chunk: what was tried must come anew.
+
+        Full chunks stay for what is claimed to be longer, though: else a false size would cost the true picture another
+        sending. They go with the longest, and with what a short one ends: nothing is tried twice as it is.
+        """
+        gone = max((size for size in sizes if size % CHUNK_BYTES or size == claims.longest), default=0)
+        self.forget_chunks(claims.unit, claims.sha256, gone)
+        self._prepared["try"](claims.unit, claims.sha256, sizes[-1])
+        held = {until: tried or until <= sizes[-1] for until, tried in claims.held.items() if until > gone}
+        claims.held.clear()
+        claims.held.update(held)
+
+    def forget_chunks(self, unit: str, sha256: str, until: int = PICTURE_BYTES_MAX) -> None:
+        """Removes the chunks of a unit's picture up to there: it is a file now, or they were not its own."""
         self._held.pop(unit, None)
-        self._prepared["forget"](picture.id)
+        self._prepared["forget"](unit, sha256, until)
 
-    def complete(self, picture: Picture) -> None:
+    def complete(self, picture_id: int) -> None:
         """Says that a picture is whole."""
-        self._prepared["complete"](picture.id)
-        self._prepared["complete envelopes"](picture.id)
+        self._prepared["complete"](picture_id)
+        self._prepared["complete envelopes"](picture_id)
 
     def named_pictures(self, *, whole: bool) -> list[tuple[str, Picture]]:
         """The pictures that are whole, or those that are not, with the unit that named each, in order."""
@@ -721,10 +803,6 @@ class Ledger:
             chains = EnvelopeRow.select(EnvelopeRow.chain).where(EnvelopeRow.id << naming)
             self._do(ChainRow.update(state="").where(ChainRow.id << chains))
         self._held.clear()
-
-    def chains_naming(self, picture: Picture) -> set[tuple[str, str]]:
-        """The (unit, chain) whose envelopes name a picture."""
-        return {(unit, chain) for unit, chain in self._prepared["chains naming"](picture.id)}
 
     def _begun(self, wanted: Collection[tuple[str, Sealed]]) -> dict[tuple[str, Sealed], Picture]:
         """The pictures named, by unit and name; those that are not known yet are begun, without a chunk."""

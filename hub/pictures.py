@@ -2,10 +2,11 @@
 
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import BinaryIO
 
-from wire.envelope import Sealed
+from wire.envelope import CHUNK_BYTES, Sealed
 from wire.errors import OurFault
 
 MARK = "testigo-pictures"
@@ -60,36 +61,39 @@ class Pictures:
         """Whether the picture is there, and each of its bytes still is what it was."""
         try:
             with self.path(picture.sha256).open("rb") as file:
-                whole = hashlib.file_digest(file, "sha256").hexdigest() == picture.sha256
-                return whole and file.tell() == picture.size  # a unit may have named it with another size, too
+                if os.fstat(file.fileno()).st_size != picture.size:
+                    return False  # a unit may have named it with other sizes, too: many, if its key was stolen
+                return hashlib.file_digest(file, "sha256").hexdigest() == picture.sha256
         except OSError:  # a sector that cannot be read is as good as lost
             return False
 
-    def keep(self, picture: Sealed, chunks: Iterable[bytes]) -> bool:
+    def keep(self, sha256: str, sizes: Iterable[int], chunk: Callable[[int], bytes]) -> int | None:
         """Writes a picture so that it survives a power cut.
 
         Args:
-            picture: its name and size.
-            chunks: all of it, in order.
+            sha256: its name.
+            sizes: how long it may be, in order.
+            chunk: gives the chunk of it that ends at a byte.
 
         Returns:
-            False when the chunks are not the picture named: then nothing is kept.
+            How long it is; None when it is none of these: then nothing is kept.
 
         Raises:
             OurFault: the disk is full or failing.
         """
-        half = self._folder / f"{picture.sha256}.part"
+        half = self._folder / f"{sha256}.part"
         try:
-            digest = _write(half, chunks)
-            if digest != picture.sha256:
+            with half.open("wb") as file:
+                size = _write(file, sha256, sizes, chunk)
+            if size is None:
                 half.unlink()
-                return False
-            half.rename(self.path(picture.sha256))
+                return None
+            half.rename(self.path(sha256))
             (self._folder / MARK).touch()
             fsync_folder(self._folder)
         except OSError as error:
             raise OurFault(f"{self}: {error.strerror}: make room and start again") from error
-        return True
+        return size
 
 
 def _size(entry: "os.DirEntry[str]") -> int:
@@ -100,16 +104,24 @@ def _size(entry: "os.DirEntry[str]") -> int:
         return -1
 
 
-def _write(path: Path, chunks: Iterable[bytes]) -> str:
-    """Writes a file durably; returns its SHA-256."""
-    digest = hashlib.sha256()
-    with path.open("wb") as file:
-        for chunk in chunks:
-            digest.update(chunk)
-            file.write(chunk)
-        file.flush()
-        os.fsync(file.fileno())
-    return digest.hexdigest()
+def _write(file: BinaryIO, sha256: str, sizes: Iterable[int], chunk: Callable[[int], bytes]) -> int | None:
+    """Writes what has that SHA-256, durably, if it is as long as one of these sizes; returns which."""
+    digest, end = hashlib.sha256(), 0
+    for size in sizes:
+        while end + CHUNK_BYTES <= size:
+            end += CHUNK_BYTES
+            content = chunk(end)
+            digest.update(content)
+            file.write(content)
+        last = chunk(size) if end < size else b""
+        whole = digest.copy()
+        whole.update(last)
+        if whole.hexdigest() == sha256:
+            file.write(last)
+            file.flush()
+            os.fsync(file.fileno())
+            return size
+    return None
 
 
 def fsync_folder(folder: Path) -> None:

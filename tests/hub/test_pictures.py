@@ -1,6 +1,8 @@
 """The pictures: chunks in any order, any number of times, until the whole is there and right."""
 
+import logging
 import random
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -8,8 +10,8 @@ import pytest
 from hub.log import Event
 from hub.pictures import MARK, Pictures
 from tests.hub.conftest import HubHere
-from tests.hub.some_unit import Publication, some_payload
-from wire.envelope import CHUNK_BYTES, Sealed
+from tests.hub.some_unit import Publication, SomeUnit, some_payload
+from wire.envelope import CHUNK_BYTES, PICTURE_BYTES_MAX, Sealed
 from wire.errors import OurFault
 from wire.fields import NOTHING
 from wire.receipt import CHUNKS_MAX, MISSING_MAX, Missing
@@ -18,9 +20,26 @@ from wire.topics import Leaf
 PICTURE = random.Random(1).randbytes(3 * CHUNK_BYTES + 17)
 NAME = Sealed.of(PICTURE)
 
+FALSE_CHAIN = "d" * 32
+
 
 def whole_pictures(hub: HubHere) -> list[str]:
     return sorted(path.name for path in (hub.folder / "pictures").iterdir() if path.name != MARK)
+
+
+def claimed(hub: HubHere, sizes: Sequence[int], sha256: str = NAME.sha256, name: str = "unit-1") -> SomeUnit:
+    """A unit whose key somebody has stolen and said in a chain beside its own that a picture has these sizes."""
+    unit = hub.unit(name)
+    true, unit.chain = unit.chain, FALSE_CHAIN
+    hub.take(*(unit.publish(unit.record(pictures=1), pictures=(Sealed(sha256, size),)) for size in sizes))
+    unit.chain, unit.seq, unit.prev = true, 0, NOTHING
+    return unit
+
+
+def asked_of(hub: HubHere, unit: SomeUnit) -> tuple[int, ...]:
+    """Which chunks of its one picture a unit is asked for."""
+    hub.clock += 1
+    return tuple(number for each in hub.answer(unit.holding()).missing for number in each.chunks)
 
 
 def test_a_receipt_names_the_chunks_that_lack_until_none_does(hub: HubHere) -> None:
@@ -154,17 +173,102 @@ def test_a_false_size_that_is_claimed_later_takes_no_chunk_from_the_true_picture
     assert hub.answer(*unit.chunks(PICTURE)).whole == 1
 
 
-@pytest.mark.parametrize("size", [NAME.size + 1, NAME.size + CHUNK_BYTES])
-def test_a_false_size_that_is_claimed_first_keeps_no_true_picture_out(hub: HubHere, size: int) -> None:
+SIZES_CLAIMED_FIRST = {
+    "longer in its last chunk": [NAME.size + 1],
+    "a chunk longer": [NAME.size + CHUNK_BYTES],
+    "full chunks, and no more": [CHUNK_BYTES, 2 * CHUNK_BYTES, 3 * CHUNK_BYTES],
+    "forty of all lengths": [NAME.size + CHUNK_BYTES * (n // 8) + n for n in range(1, 41)],
+    "the longest that can be": [PICTURE_BYTES_MAX],
+}
+
+
+@pytest.mark.parametrize("sizes", SIZES_CLAIMED_FIRST.values(), ids=SIZES_CLAIMED_FIRST.keys())
+@pytest.mark.parametrize("together", [True, False])
+def test_false_sizes_that_are_claimed_first_keep_no_true_picture_out(
+    hub: HubHere, sizes: list[int], *, together: bool
+) -> None:
     """Whoever stole the key has seen the true name at another hub, and claims it here, in a chain of its own."""
-    unit = hub.unit()
-    true, unit.chain = unit.chain, "d" * 32
-    hub.take(unit.publish(unit.record(pictures=1), pictures=(Sealed(NAME.sha256, size),)))
-    unit.chain, unit.seq, unit.prev = true, 0, NOTHING
+    unit = claimed(hub, sizes)
     hub.take(unit.press(some_payload(), pictures=[PICTURE]))
-    for _ in range(2):  # each claim costs one more sending
-        hub.take(*unit.chunks(PICTURE))
+    chunks = unit.chunks(PICTURE)
+    if not together:
+        for chunk in chunks[:-1]:
+            hub.take(chunk)
+    answers = hub.take(*(chunks if together else chunks[-1:]))
     assert (hub.folder / "pictures" / NAME.sha256).read_bytes() == PICTURE
+    receipts = {each.chain: each for each in (hub.receipt([answer]) for answer in answers)}
+    assert (receipts[unit.chain].whole, receipts[unit.chain].missing) == (1, ())
+    assert receipts[FALSE_CHAIN].seq == len(sizes), "the false claims stay as evidence"
+    assert hub.ledger.held(unit.name) == NAME.size
+
+
+def test_a_true_picture_of_full_chunks_only_comes_through_among_longer_and_shorter_claims(hub: HubHere) -> None:
+    picture = random.Random(2).randbytes(4 * CHUNK_BYTES)
+    unit = claimed(hub, [CHUNK_BYTES, 3 * CHUNK_BYTES, 9 * CHUNK_BYTES], Sealed.of(picture).sha256)
+    hub.take(unit.press(some_payload(), pictures=[picture]))
+    asked: tuple[int, ...] = (0, 1, 2, 3)
+    sent: tuple[int, ...] = ()
+    for _ in range(2):
+        sent += asked
+        hub.take(*(unit.chunks(picture)[number] for number in asked))
+        asked = asked_of(hub, unit)
+    assert sent == (0, 1, 2, 3, 0), "what a false claim was tried with is asked for again, and no more"
+    assert whole_pictures(hub) == [Sealed.of(picture).sha256]
+
+
+def test_a_picture_that_is_named_after_all_its_chunks_came_is_asked_for_and_found_whole(hub: HubHere) -> None:
+    picture = random.Random(3).randbytes(2 * CHUNK_BYTES)
+    unit = claimed(hub, [9 * CHUNK_BYTES], Sealed.of(picture).sha256)
+    hub.take(*unit.chunks(picture))
+    hub.take(unit.press(some_payload(), pictures=[picture]))
+    hub.take(*(unit.chunks(picture)[number] for number in asked_of(hub, unit)))
+    assert whole_pictures(hub) == [Sealed.of(picture).sha256]
+
+
+@pytest.mark.parametrize("number", range(4))
+@pytest.mark.parametrize("sizes", [[NAME.size + CHUNK_BYTES], [CHUNK_BYTES, 9 * CHUNK_BYTES]])
+def test_a_wrong_chunk_among_false_claims_costs_one_more_sending(hub: HubHere, sizes: list[int], number: int) -> None:
+    unit = claimed(hub, sizes)
+    hub.take(unit.press(some_payload(), pictures=[PICTURE]))
+    chunks = unit.chunks(PICTURE)
+    hub.take(Publication(chunks[number].topic, bytes(len(chunks[number].content))))
+    for _ in range(2):
+        hub.take(*chunks)
+    assert (hub.folder / "pictures" / NAME.sha256).read_bytes() == PICTURE
+
+
+def test_a_false_claim_that_comes_whole_takes_no_chunk_beyond_its_end(hub: HubHere) -> None:
+    unit = claimed(hub, [5, CHUNK_BYTES + 5])
+    hub.take(unit.press(some_payload(), pictures=[PICTURE]))
+    hub.take(*unit.chunks(PICTURE)[:3])
+    hub.take(Publication(unit.topic(Leaf.CHUNK, NAME.sha256, 0), bytes(5)))
+    assert asked_of(hub, unit) == (3,)
+    hub.take(Publication(unit.topic(Leaf.CHUNK, NAME.sha256, 1), bytes(5)))
+    assert asked_of(hub, unit) == (0, 3)
+    assert hub.told().count(Event.PICTURE_WRONG) == 2
+
+
+def test_what_false_claims_share_takes_room_once_and_is_not_asked_for_again(hub: HubHere) -> None:
+    unit = claimed(hub, [NAME.size + CHUNK_BYTES, NAME.size + 2 * CHUNK_BYTES])
+    hub.take(unit.press(some_payload(), pictures=[PICTURE]))
+    answers = hub.take(*unit.chunks(PICTURE)[:2])
+    assert hub.ledger.held(unit.name) == 2 * CHUNK_BYTES
+    asked = {each.chunks for answer in answers for each in hub.receipt([answer]).missing}
+    assert asked == {(2, 3), (2, 3, 4), (2, 3, 4, 5)}
+
+
+def test_a_chunk_costs_no_more_queries_however_many_claims_it_fits(
+    hub: HubHere, caplog: pytest.LogCaptureFixture
+) -> None:
+    costs = []
+    for claims in (MISSING_MAX, 10 * MISSING_MAX):  # what a receipt asks for, a query each, is no more than that
+        unit = claimed(hub, [NAME.size + CHUNK_BYTES + n for n in range(claims)], name=f"unit-{claims}")
+        hub.take(unit.press(some_payload(), pictures=[PICTURE]))
+        caplog.clear()
+        with caplog.at_level(logging.DEBUG, "peewee"):
+            hub.take(*unit.chunks(PICTURE)[:3])
+        costs.append(len(caplog.records))
+    assert 3 < costs[0] == costs[1]
 
 
 def test_what_a_killed_hub_left_half_written_goes_at_start(tmp_path: Path) -> None:

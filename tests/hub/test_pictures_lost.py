@@ -117,6 +117,14 @@ def test_a_picture_that_the_disk_cannot_tell_of_is_lost_and_no_other(hub: HubHer
     assert [sizes[name] for name in NAMES] == [len(PICTURES[0]), -1, len(PICTURES[2])]
 
 
+def test_a_hub_goes_on_with_the_ledger_of_one_that_kept_chunks_elsewhere(hub: HubHere) -> None:
+    unit = hub.unit()
+    hub.take(unit.press(some_payload(), pictures=[PICTURES[0]]))
+    hub.ledger._database.execute_sql("DROP TABLE chunk_held")  # type: ignore[no-untyped-call]
+    hub.restart()
+    assert hub.answer(*unit.chunks(PICTURES[0])).whole == 1
+
+
 def test_of_one_picture_of_two_units_both_are_asked(hub: HubHere) -> None:
     one, two = hub.unit("unit-1"), hub.unit("unit-2")
     for unit in (one, two):
