@@ -674,7 +674,8 @@ class Store:
                 envelope_id = self._envelope_id(chain_id, extra.seq, extra.hash)
                 if envelope_id is not None:
                     self._extras.insert(hub=hub, envelope_id=envelope_id).on_conflict_ignore().execute()
-        lacks = (seq if missing else whole) + 1
+        end = max(seq, statement.seq)
+        lacks = (end if missing or end > seq else whole) + 1
         if chain_id == self._chain and lacks < self._place.seq and not self._is_here(chain_id, lacks):
             # It can hold nothing whole that comes after what was purged, and the card would fill.
             self._leave_chain(statement.hub, f"lacks record {lacks} of this chain, which was purged")
