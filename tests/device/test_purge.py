@@ -243,20 +243,6 @@ def test_a_hub_that_lost_pictures_that_were_purged_does_not_fill_the_card(tmp_pa
         assert store.place().chain != chain
 
 
-def test_a_hub_that_is_restored_into_a_gap_between_what_is_left_does_not_fill_the_card(tmp_path: Path) -> None:
-    """The first picture is lost to both hubs, so its record stays; what was purged behind it is known by no hash."""
-    with opened(tmp_path, receipts=2) as store:
-        chain = keep_many(store, 5)
-        found = {seq: each for (_, seq), each in envelopes(tmp_path).items()}
-        lost = (Missing((0,), found[1].statement.pictures[0].sha256),)
-        for hub in (HUB, OTHER_HUB):
-            assert store.settle(receipt(chain, 5, found[5].hash, hub=hub, missing=lost, at=1))
-        assert store.purge(ALL)
-        assert seqs(tmp_path) == [1, 5]
-        assert store.settle(receipt(chain, 2, found[2].hash, missing=lost, at=2))
-        assert store.place().chain != chain
-
-
 def test_of_three_hubs_one_dead_and_one_restored_keep_nothing_on_the_card(tmp_path: Path) -> None:
     with opened(tmp_path, hubs=(HUB, OTHER_HUB, STRANGER), receipts=2) as store:
         chain = keep_many(store, 5)
