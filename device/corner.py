@@ -210,16 +210,17 @@ class Corner:
             size = there.size(str(file))
             if size is None or size > min(room, file.leaf.bytes_max) or count >= CORNER_FILES_MAX:
                 continue
-            if file.leaf is Leaf.ENVELOPE:
-                envelope = self._claimed(unit, there.read(str(file), file.leaf.bytes_max), receipts)
-                if envelope is None:
+            with contextlib.suppress(_UnreadError):
+                if file.leaf is Leaf.ENVELOPE:
+                    envelope = self._claimed(unit, b"".join(_pieces(there, str(file), size)), receipts)
+                    if envelope is None:
+                        continue
+                    carries = True
+                    wanted |= {picture.sha256 for picture in envelope.pictures}
+                elif file.sha256 not in wanted if file.leaf is Leaf.PICTURE else not carries:
                     continue
-                carries = True
-                wanted |= {picture.sha256 for picture in envelope.pictures}
-            elif file.sha256 not in wanted if file.leaf is Leaf.PICTURE else not carries:
-                continue
-            if here.write(str(file), there.pieces(str(file), size), file.sha256) is not None:
-                count, room = count + 1, room - size
+                if here.write(str(file), _pieces(there, str(file), size), file.sha256) is not None:
+                    count, room = count + 1, room - size
         here.sync()
         return count - before
 
@@ -240,7 +241,8 @@ class Corner:
         for file in _files(here):
             is_idle = file.leaf is Leaf.PICTURE and file.sha256 not in wanted
             if is_idle or (file.leaf is Leaf.MANIFEST and not envelopes):
-                here.remove(str(file))
+                with contextlib.suppress(OSError):
+                    here.remove(str(file))
         return wanted
 
     def _claimed(self, unit: str, publication: bytes, receipts: Iterable[Receipt | Refused]) -> Envelope | None:
@@ -275,7 +277,7 @@ def _in_turn(file: File) -> tuple[int, str]:
 
 
 class _UnreadError(Exception):
-    """A file of the card's own cannot be read: all others go on."""
+    """A file that was to be copied cannot be read: all others go on."""
 
 
 def _give(here: Folder, there: Folder) -> int:
@@ -288,14 +290,14 @@ def _give(here: Folder, there: Folder) -> int:
             continue
         check_room(there, size)
         with contextlib.suppress(_UnreadError, IsADirectoryError):  # a folder of that name is passed over
-            given += there.write(name, _of_card(here, name, size), file.sha256) is not None
+            given += there.write(name, _pieces(here, name, size), file.sha256) is not None
     there.sync()
     return given
 
 
-def _of_card(here: Folder, name: str, size: int) -> Iterator[bytes]:
+def _pieces(folder: Folder, name: str, size: int) -> Iterator[bytes]:
     try:
-        yield from here.pieces(name, size)
+        yield from folder.pieces(name, size)
     except OSError as error:
         raise _UnreadError from error
 

@@ -42,6 +42,9 @@ PURGE_RECEIPTS_MIN = 2
 PURGE_BYTES_MIN = 32 * 1024 * 1024
 """How much room is made at a time, some twenty records: making room takes two syncs more, and a volunteer waits."""
 
+LAG_MAX = 50
+"""How many whole records a hub may be behind the foremost and still be counted upon: one that is slow catches up."""
+
 ROOM_BYTES_MIN = 8 * 1024 * 1024
 """What no record may take: a unit that cannot write its index cannot start, file a receipt, nor make room again.
 SQLite's log grows to 4 MB, and what is in it must find room in the index as well."""
@@ -199,6 +202,7 @@ class Store:
         self._built: dict[tuple[str | int, ...], tuple[str, Any]] = {}
         self._told: set[str] = set()
         self._left_for: set[str] = set()
+        self._past_help: set[str] = set()
         self._digests: dict[str, tuple[bytes, ...]] = {}
         self.aside = ThreadPoolExecutor(1, "card")
         self.folder = storage.folder / "kept"
@@ -561,7 +565,7 @@ class Store:
 
         Nothing is read from a picture that does not have its bytes any more, which is told once.
         """
-        if not self._pictures.select().where(self._pictures.sha256 == sha256).exists():
+        if not self._names_picture(sha256):
             return b""
         name = f"{sha256}.picture"
         try:
@@ -637,6 +641,7 @@ class Store:
             self._chains.insert(chain=secrets.token_hex(16)).execute()
             self._chain, self._place = self._places()[0]
             self._left_for.add(hub)
+            self._past_help.clear()
 
     def _file(self, receipt: Note[Receipt], chain_id: int, seq: int) -> bool:
         """Files a receipt that is agreed with up to `seq`; whether it says something new."""
@@ -674,15 +679,32 @@ class Store:
                 envelope_id = self._envelope_id(chain_id, extra.seq, extra.hash)
                 if envelope_id is not None:
                     self._extras.insert(hub=hub, envelope_id=envelope_id).on_conflict_ignore().execute()
-        end = max(seq, statement.seq)
-        lacks = (end if missing or end > seq else whole) + 1
-        if chain_id == self._chain and lacks < self._place.seq and not self._is_here(chain_id, lacks):
-            # It can hold nothing whole that comes after what was purged, and the card would fill.
-            self._leave_chain(statement.hub, f"lacks record {lacks} of this chain, which was purged")
+        if chain_id == self._chain:
+            is_full = len(statement.missing) == MISSING_MAX
+            if is_full and not any(self._names_picture(each.sha256) for each in statement.missing):
+                self._past_help.add(hub)
+            else:
+                self._past_help.discard(hub)
+            self._go_on_where_enough_can()
         # As it came, and not as it is dated: who dates one far ahead would else be the last for ever.
         self._last_receipt = receipt.hash
         before = (filed["seq"], filed["whole"], lacked) if filed else (0, 0, lacked)
         return (seq, whole, missing) != before or extras.count() != named
+
+    def _go_on_where_enough_can(self) -> None:
+        """Leaves the chain, if for what was purged too few hubs can hold whole what comes next: the card would fill.
+
+        One whose next record was purged cannot, nor one that lacks more purged pictures than its receipts can name. A
+        hub that is far behind the foremost may be dead, and is not counted upon.
+        """
+        table = self._receipts
+        of_chain = table.select().where(table.chain_id == self._chain, table.hub.in_(self._counted)).order_by(table.hub)
+        receipts = {row["hub"]: row for row in of_chain}
+        stuck = [hub for hub, row in receipts.items() if hub in self._past_help or self._is_purged(row["seq"] + 1)]
+        foremost = max(row["whole"] for row in receipts.values())
+        behind = [hub for hub, row in receipts.items() if row["whole"] < foremost - LAG_MAX]
+        if stuck and len(receipts.keys() - {*stuck, *behind}) < self.purge_receipts:
+            self._leave_chain(stuck[0].partition("+")[0], "lacks what was purged of this chain")
 
     def _forget_extras(self, hub: str, chain_id: int, statement: Receipt, *, every: bool) -> None:
         """What a hub named beyond a gap before and would name again, if it still held it.
@@ -777,9 +799,14 @@ class Store:
             return 0
         return seq if hash_ == row["hash" if row["seq"] == seq else "prev"] else None
 
-    def _is_here(self, chain_id: int, seq: int) -> bool:
+    def _is_purged(self, seq: int) -> bool:
+        """Whether a record of the present chain was here and has gone."""
         table = self._envelopes
-        return table.select().where(table.chain_id == chain_id, table.seq == seq).first() is not None
+        here = table.select().where(table.chain_id == self._chain, table.seq == seq)
+        return seq < self._place.seq and not here.exists()
+
+    def _names_picture(self, sha256: str) -> bool:
+        return bool(self._pictures.select().where(self._pictures.sha256 == sha256).exists())
 
     def _left_alone(self, chain_id: int, seq: int) -> str | None:
         """The hash of an envelope that was left alone for its pictures: what was before it is receipted with it."""

@@ -418,14 +418,15 @@ def _lying(folder: Folder, name: str) -> bytes:
 
 
 def _write(folder: Folder, answers: Sequence[_Answer]) -> str:
-    """Writes the answers that the stick has not; returns why they could not be written, where they could not."""
-    try:
-        for _, name, carried in sorted(answers, key=lambda each: (-each.held, each.name))[:ANSWERS_MAX]:
+    """Writes the answers that the stick has not; returns the last that could not be written, and why."""
+    unwritten = ""
+    for _, name, carried in sorted(answers, key=lambda each: (-each.held, each.name))[:ANSWERS_MAX]:
+        try:
             if _lying(folder, name) != carried:
                 folder.put(name, carried)
-    except OSError as error:
-        return str(error.strerror)
-    return ""
+        except OSError as error:  # somebody's folder of that name, say: the others are written all the same
+            unwritten = f"{name}: {error.strerror}"
+    return unwritten
 
 
 def _read(folder: Folder, file: File) -> bytes | None:

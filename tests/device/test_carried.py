@@ -185,6 +185,24 @@ def test_a_file_that_cannot_be_read_keeps_no_other_from_being_carried(
     assert {file.name for file in carried(near)} == files.keys()
 
 
+@pytest.mark.parametrize("leaf", [".envelope", ".picture", ".manifest"])
+def test_a_file_on_a_stick_that_cannot_be_read_keeps_no_other_from_being_taken(
+    here: Field, monkeypatch: pytest.MonkeyPatch, leaf: str
+) -> None:
+    far, near = here.units
+    stick = here.stick("between")
+    here.scan(far, 1, 2)
+    here.visit(far, stick)
+    files = {file.name: file for file in own(stick, far).iterdir() if file.suffix != ".holding"}
+    bad = min(name for name in files if name.endswith(leaf))
+    named = claims(files[bad].read_bytes())
+    rot(monkeypatch, bad)
+    assert here.visit(near, stick) is Signal.STICK_DONE
+    gone = {bad, *(f"{picture.sha256}.picture" for picture in named.pictures)} if named else {bad}
+    assert {file.name for file in carried(near)} == files.keys() - gone
+    assert logged(near, Event.CARRY_BAD) == []
+
+
 @pytest.mark.parametrize("can_go", [True, False])
 def test_what_hubs_hold_goes_though_one_envelope_can_be_neither_read_nor_removed(
     here: Field, monkeypatch: pytest.MonkeyPatch, can_go: bool

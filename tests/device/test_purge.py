@@ -1,7 +1,9 @@
 """The purge: only what enough hubs of today hold whole goes, the oldest first, whole, and never the end of a chain."""
 
+import itertools
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -10,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from device.log import Event
-from device.store import ROOM_BYTES_MIN, CardError, Store
+from device.store import LAG_MAX, ROOM_BYTES_MIN, CardError, Store
 from tests.device.cards import PHOTOGRAPH, envelopes, keep, keep_many, offered, opened, receipt
-from tests.wire.samples import HUB, OTHER_HUB, STRANGER
+from tests.wire.samples import HUB, OTHER_HUB, STRANGER, UNIT, signing_key
 from wire import note
 from wire.fields import NOTHING
 from wire.note import KeySigner
@@ -205,7 +207,7 @@ def test_a_hub_restored_from_before_the_purge_is_offered_what_the_card_still_has
         assert store.purge(ALL) == 0, "one hub has lost what is left"
         assert store.settle(receipt(chain, 4, hashes[4], whole=4, at=4))
         assert store.purge(ALL) > 0
-    new_chain = "hub-a lacks record 1 of this chain, which was purged: a new chain begins"
+    new_chain = "hub-a lacks what was purged of this chain: a new chain begins"
     restored = (Event.HUB_RESTORED, {"hub": "hub-a", "seq": 0, "before": 4})
     assert told == [restored, (Event.CARD_REPAIRED, {"what": new_chain})]
 
@@ -243,19 +245,92 @@ def test_a_hub_that_lost_pictures_that_were_purged_does_not_fill_the_card(tmp_pa
         assert store.place().chain != chain
 
 
-def test_of_three_hubs_one_dead_and_one_restored_keep_nothing_on_the_card(tmp_path: Path) -> None:
-    with opened(tmp_path, hubs=(HUB, OTHER_HUB, STRANGER), receipts=2) as store:
-        chain = keep_many(store, 5)
-        hashes = {seq: each.hash for (_, seq), each in envelopes(tmp_path).items()}
-        for hub in (HUB, OTHER_HUB):
-            assert store.settle(receipt(chain, 4, hashes[4], hub=hub, whole=4, at=1))
+@pytest.mark.parametrize("full", [False, True], ids=["no room for pictures", "more than it can name"])
+def test_a_hub_that_lost_one_picture_that_was_purged_ends_no_chain(tmp_path: Path, full: bool) -> None:
+    """What else it lacks it is sent, if not now then later."""
+    with opened(tmp_path, receipts=2) as store:
+        chain = keep_many(store, 30)
+        found = {seq: each for (_, seq), each in envelopes(tmp_path).items()}
+        for hub in HUBS:
+            assert store.settle(receipt(chain, 8, found[8].hash, hub=hub, whole=8, at=1))
         assert store.purge(ALL)
-        assert store.settle(receipt(chain, 0, NOTHING, at=2))
-        next_one = keep_many(store, 3)
-        hashes = {seq: each.hash for (its, seq), each in envelopes(tmp_path).items() if its == next_one}
-        for hub in (HUB, OTHER_HUB):
-            assert store.settle(receipt(next_one, 3, hashes[3], hub=hub, whole=3, at=3))
-        assert store.purge(ALL) > 0
+        lacked = [1, *range(10, 9 + MISSING_MAX)] if full else []
+        missing = tuple(Missing((0,), found[seq].statement.pictures[0].sha256) for seq in lacked)
+        assert store.settle(receipt(chain, 30, found[30].hash, missing=missing, at=2))
+        assert store.place().chain == chain
+
+
+LATER = itertools.count(1)
+
+THIRD_HUB = KeySigner("hub-c", signing_key("hub-c"))
+
+
+class Three:
+    """A card with three hubs, of which two are enough, and what each holds of the present chain."""
+
+    def __init__(self, folder: Path, store: Store) -> None:
+        self.folder, self.store = folder, store
+        self.trusted = {hub.verifier.name: hub.verifier for hub in (*HUBS, THIRD_HUB)}
+
+    def says(self, hub: KeySigner, whole: int) -> None:
+        """A hub says that it holds so much of the present chain."""
+        chain = self.store.place().chain
+        held = envelopes(self.folder).get((chain, whole))
+        stated = Receipt(
+            at=next(LATER),
+            chain=chain,
+            extras=(),
+            hash=held.hash if held else NOTHING,
+            hub=hub.verifier.name,
+            missing=(),
+            seq=whole,
+            unit=UNIT.verifier.name,
+            whole=whole,
+        )
+        assert self.store.settle(note.read(note.write(stated, hub), Receipt, self.trusted))
+
+    def keep(self, count: int) -> int:
+        """Keeps so many records more, and answers the `seq` of the last."""
+        keep_many(self.store, count)
+        return self.store.place().seq - 1
+
+
+@contextmanager
+def three(folder: Path) -> Iterator[Three]:
+    with opened(folder, hubs=(*HUBS, THIRD_HUB), receipts=2) as store:
+        yield Three(folder, store)
+
+
+def test_a_hub_that_is_behind_the_purge_ends_no_chain_where_two_others_go_on(tmp_path: Path) -> None:
+    chains = set[str]()
+    for _ in range(10):
+        with three(tmp_path) as here:
+            here.says(THIRD_HUB, 0)
+            last = here.keep(3)
+            for hub in HUBS:
+                here.says(hub, last)
+            here.says(THIRD_HUB, 0)
+            assert here.store.purge(ALL) > 0
+            chains.add(here.store.place().chain)
+    assert len(chains) == 1
+
+
+@pytest.mark.parametrize("is_heard", [False, True], ids=["never heard", "died later"])
+def test_of_three_hubs_one_dead_and_one_restored_do_not_fill_the_card(tmp_path: Path, is_heard: bool) -> None:
+    with three(tmp_path) as here:
+        chain, last = here.store.place().chain, here.keep(5)
+        for hub in (HUB, OTHER_HUB, THIRD_HUB)[: 3 if is_heard else 2]:
+            here.says(hub, last)
+        assert here.store.purge(ALL) > 0
+        here.says(OTHER_HUB, 0)
+        if is_heard:  # it may only be slow
+            assert here.store.place().chain == chain
+            here.says(HUB, here.keep(LAG_MAX + 1))
+        assert here.store.place().chain != chain
+        last = here.keep(3)
+        for hub in HUBS:
+            here.says(hub, last)
+        assert here.store.purge(ALL) > 0
 
 
 def test_one_hub_that_has_a_gap_ends_no_chain(tmp_path: Path) -> None:

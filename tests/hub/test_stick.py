@@ -398,6 +398,20 @@ def test_a_stick_that_cannot_be_written_is_imported_and_the_missing_receipts_are
     assert len(hub.ledger.readings()) == 1
 
 
+def test_a_folder_under_the_name_of_an_answer_keeps_no_other_answer_from_the_stick(
+    hub: HubHere, stick: SomeStick
+) -> None:
+    unit = hub.unit()
+    for chain in ("d" * 32, "e" * 32, "f" * 32):
+        unit.chain, unit.seq, unit.prev = chain, 0, NOTHING
+        stick.export(unit, [unit.press()])
+    names = [f"{hub.name}-{chain}.receipt" for chain in ("d" * 32, "e" * 32, "f" * 32)]
+    (stick.of(unit) / names[1]).mkdir()
+    with pytest.raises(OurFault, match=f"could not be written: {names[1]}: Is a directory"):
+        imported(hub, stick)
+    assert {file.name for file in stick.of(unit).glob("*.receipt") if file.is_file()} == {names[0], names[2]}
+
+
 def test_wrong_chunks_that_came_before_do_not_keep_the_picture_out_for_ever(hub: HubHere, stick: SomeStick) -> None:
     unit = hub.unit()
     record = unit.press(some_payload(), pictures=PICTURES[:1])
