@@ -31,13 +31,16 @@ from device.eye import certified
 from device.pictures import ZIP, Unreadable, looks_like_picture, luma_of, pages_of
 from device.progress import Shown, Tally
 from device.reader import Knowledge, Reader, Reading
-from device.reading import PICTURE_BYTES, SECONDS_MAX, content_of
+from device.reading import PICTURE_BYTES, content_of
 from device.rows import QUALITY, READING, Row, cell, open_rows
 from device.worker import Lost, Worker, share_of_memory
 from wire.acta import Acta, Incomplete, Refusal
 from wire.errors import OurFault
 from wire.profiles import named
 from wire.record import Quality
+
+SECONDS_MAX = 60.0
+"""A picture's time by the clock on the wall: a dozen workers may share a core, and nobody waits at a press."""
 
 ANY = "any"
 """Instead of a profile's id: every QR code is read, and none is checked."""
@@ -502,7 +505,7 @@ def _measured(reading: Reading, quality: Quality) -> Row:
     if not reading.px_per_module:
         cells["px_per_module"] = ""
     if not quality.pitch:
-        cells |= dict.fromkeys(("blur", "contrast", "glare", "light", "pitch"), "")
+        cells |= dict.fromkeys(("blur", "contrast", "glare", "light", "pitch", "sharpness", "skew"), "")
         # The whole of a scan does not say what the whole of a photograph does: a dark rim is no tray, nor white glare.
         cells["cause"] = quality.cause and Cause.NO_CODE.value
     return cells

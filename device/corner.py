@@ -94,7 +94,10 @@ class Corner:
                 for unit in units:
                     try:
                         with corner.made(unit) as here, ours.made(unit) as there:
-                            moved += self._exchange(unit, here, there, self._room(corner))
+                            unread = list[str]()
+                            moved += self._exchange(unit, here, there, self._room(corner), unread)
+                            if unread:
+                                trouble = f"{unit}: {len(unread)} that cannot be read, the first {unread[0]}"
                             if unit in spare and unit not in passed_over and _files(here):
                                 spare.remove(unit)  # something of it waits for a hub again
                     except OSError as error:  # what is wrong with one unit's files is nothing to the others
@@ -180,8 +183,11 @@ class Corner:
                 used += sum(here.size(name) or 0 for name in here.names())
         return min(CORNER_BYTES_MAX - used, self.storage.free() - CARD_ROOM_BYTES)
 
-    def _exchange(self, unit: str, here: Folder, there: Folder, room: int) -> int:
-        """Both come to have the younger answers and all files that still wait, as far as there is room on the card."""
+    def _exchange(self, unit: str, here: Folder, there: Folder, room: int, unread: list[str]) -> int:
+        """Both come to have the younger answers and all files that still wait, as far as there is room on the card.
+
+        What cannot be read is passed over, and added to `unread`.
+        """
         for name in [name for name in here.names() if name.endswith(".part")]:
             here.remove(name)
         ours, theirs = answers_in(here, unit, self.hubs), answers_in(there, unit, self.hubs)
@@ -189,11 +195,18 @@ class Corner:
         youngest = sorted((*ours.items(), *theirs.items()), key=lambda each: each[1].statement.at)
         receipts = [answer.statement for answer in dict(youngest).values()]
         wanted = self._drop_settled(unit, here, receipts)
-        moved += _give(here, there)
-        return moved + self._take(unit, here, there, room, receipts, wanted)
+        moved += _give(here, there, unread)
+        return moved + self._take(unit, here, there, room, receipts, wanted, unread)
 
     def _take(
-        self, unit: str, here: Folder, there: Folder, room: int, receipts: Sequence[Receipt | Refused], wanted: set[str]
+        self,
+        unit: str,
+        here: Folder,
+        there: Folder,
+        room: int,
+        receipts: Sequence[Receipt | Refused],
+        wanted: set[str],
+        unread: list[str],
     ) -> int:
         """Takes along what is new on a stick; returns how many files.
 
@@ -203,6 +216,7 @@ class Corner:
             room: how many bytes may be taken.
             receipts: what hubs said of it.
             wanted: the pictures that what is carried names; others are not carried.
+            unread: is told what cannot be read.
         """
         held = _files(here)
         carries, count, before = any(file.leaf is Leaf.ENVELOPE for file in held), len(held), len(held)
@@ -210,7 +224,7 @@ class Corner:
             size = there.size(str(file))
             if size is None or size > min(room, file.leaf.bytes_max) or count >= CORNER_FILES_MAX:
                 continue
-            with contextlib.suppress(_UnreadError):
+            with _passing_over(unread, str(file)):
                 if file.leaf is Leaf.ENVELOPE:
                     envelope = self._claimed(unit, b"".join(_pieces(there, str(file), size)), receipts)
                     if envelope is None:
@@ -280,7 +294,15 @@ class _UnreadError(Exception):
     """A file that was to be copied cannot be read: all others go on."""
 
 
-def _give(here: Folder, there: Folder) -> int:
+@contextlib.contextmanager
+def _passing_over(unread: list[str], name: str) -> Iterator[None]:
+    try:
+        yield
+    except _UnreadError:
+        unread.append(name)
+
+
+def _give(here: Folder, there: Folder, unread: list[str]) -> int:
     """Gives a stick the files that it lacks, or has of another length; returns how many."""
     given = 0
     for file in sorted(_files(here), key=_in_turn):
@@ -289,7 +311,8 @@ def _give(here: Folder, there: Folder) -> int:
         if size is None or size == there.size(name):
             continue
         check_room(there, size)
-        with contextlib.suppress(_UnreadError, IsADirectoryError):  # a folder of that name is passed over
+        # A folder of that name is passed over.
+        with _passing_over(unread, name), contextlib.suppress(IsADirectoryError):
             given += there.write(name, _pieces(here, name, size), file.sha256) is not None
     there.sync()
     return given

@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Callable
 
+import cv2
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
@@ -77,6 +78,8 @@ def certificate(luma: NDArray[np.uint8], reading: Reading, module_mm: float = 0.
         module_mm: a module's side on paper; 0 where that is not known.
     """
     corners = None if reading.corners is None else np.array(reading.corners, np.float32)
+    if corners is not None and not reading.payloads and cv2.contourArea(corners) < 1:
+        corners = None  # zxing-cpp says so where it lost what it took for a code
     if reading.payloads:
         assert corners is not None, "what was read has a place"
         seen = measure(luma, corners, reading.modules or MODULES)

@@ -57,6 +57,8 @@ class Room:
         """Purges a portion; whether anything went."""
         try:
             freed = self._store.purge(PORTION_BYTES)
+            if freed < PORTION_BYTES:
+                self._store.free_what_comes()
         except CardError as error:
             self._log(Event.CARD_BAD, why=str(error))
             return False

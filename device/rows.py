@@ -22,7 +22,8 @@ from wire.record import Quality
 
 # What is said of a reading, and of how well the picture could be read: a column each.
 READING = tuple(field.name for field in fields(Reading) if field.name != "payloads")
-QUALITY = tuple(name for name in Quality.__struct_fields__ if name not in (*READING, "step"))  # which is Reading's how
+# `step` is Reading's how; a scan has neither a tray's calibration nor its scale.
+QUALITY = tuple(name for name in Quality.__struct_fields__ if name not in (*READING, "step", "calibration", "dpi"))
 COLUMNS = (
     *("file", "page", "pages", "state", "sha256", "bytes", "width", "height"),
     *("payload", "codes", "profile", "mesa", "refusal", "doubts"),

@@ -31,7 +31,7 @@ from wire.envelope import CHUNK_BYTES, Envelope, split
 from wire.errors import MalformedError, TestigoError, TheirFault
 from wire.fields import NOTHING
 from wire.log import Log
-from wire.note import Note, Verifier, read
+from wire.note import Note, Verifier, read, statement_of
 from wire.receipt import EXTRAS_MAX, MISSING_MAX, Heard, Receipt
 
 _ENVELOPE_FILE = re.compile(r"([0-9a-f]{32})-([1-9][0-9]{0,15})\.envelope")
@@ -41,9 +41,6 @@ PURGE_RECEIPTS_MIN = 2
 
 PURGE_BYTES_MIN = 32 * 1024 * 1024
 """How much room is made at a time, some twenty records: making room takes two syncs more, and a volunteer waits."""
-
-LAG_MAX = 50
-"""How many whole records a hub may be behind the foremost and still be counted upon: one that is slow catches up."""
 
 ROOM_BYTES_MIN = 8 * 1024 * 1024
 """What no record may take: a unit that cannot write its index cannot start, file a receipt, nor make room again.
@@ -202,7 +199,6 @@ class Store:
         self._built: dict[tuple[str | int, ...], tuple[str, Any]] = {}
         self._told: set[str] = set()
         self._left_for: set[str] = set()
-        self._past_help: set[str] = set()
         self._digests: dict[str, tuple[bytes, ...]] = {}
         self.aside = ThreadPoolExecutor(1, "card")
         self.folder = storage.folder / "kept"
@@ -565,7 +561,7 @@ class Store:
 
         Nothing is read from a picture that does not have its bytes any more, which is told once.
         """
-        if not self._names_picture(sha256):
+        if not self._pictures.select().where(self._pictures.sha256 == sha256).exists():
             return b""
         name = f"{sha256}.picture"
         try:
@@ -641,7 +637,6 @@ class Store:
             self._chains.insert(chain=secrets.token_hex(16)).execute()
             self._chain, self._place = self._places()[0]
             self._left_for.add(hub)
-            self._past_help.clear()
 
     def _file(self, receipt: Note[Receipt], chain_id: int, seq: int) -> bool:
         """Files a receipt that is agreed with up to `seq`; whether it says something new."""
@@ -679,32 +674,45 @@ class Store:
                 envelope_id = self._envelope_id(chain_id, extra.seq, extra.hash)
                 if envelope_id is not None:
                     self._extras.insert(hub=hub, envelope_id=envelope_id).on_conflict_ignore().execute()
-        if chain_id == self._chain:
-            is_full = len(statement.missing) == MISSING_MAX
-            if is_full and not any(self._names_picture(each.sha256) for each in statement.missing):
-                self._past_help.add(hub)
-            else:
-                self._past_help.discard(hub)
-            self._go_on_where_enough_can()
+        stuck = self._stuck()
+        if len(self._hubs) - len(stuck) < self.purge_receipts:
+            self._leave_chain_of(stuck)
         # As it came, and not as it is dated: who dates one far ahead would else be the last for ever.
         self._last_receipt = receipt.hash
         before = (filed["seq"], filed["whole"], lacked) if filed else (0, 0, lacked)
         return (seq, whole, missing) != before or extras.count() != named
 
-    def _go_on_where_enough_can(self) -> None:
-        """Leaves the chain, if for what was purged too few hubs can hold whole what comes next: the card would fill.
+    @_asking
+    def free_what_comes(self) -> None:
+        """To be called when room runs short: leaves a chain of which nothing more might ever be purged.
 
-        One whose next record was purged cannot, nor one that lacks more purged pictures than its receipts can name. A
-        hub that is far behind the foremost may be dead, and is not counted upon.
+        That is so where hubs hold of it what enough others ought to hold whole, too, and one is stuck: those that are
+        not may have died, or have no room.
         """
-        table = self._receipts
-        of_chain = table.select().where(table.chain_id == self._chain, table.hub.in_(self._counted)).order_by(table.hub)
-        receipts = {row["hub"]: row for row in of_chain}
-        stuck = [hub for hub, row in receipts.items() if hub in self._past_help or self._is_purged(row["seq"] + 1)]
-        foremost = max(row["whole"] for row in receipts.values())
-        behind = [hub for hub, row in receipts.items() if row["whole"] < foremost - LAG_MAX]
-        if stuck and len(receipts.keys() - {*stuck, *behind}) < self.purge_receipts:
-            self._leave_chain(stuck[0].partition("+")[0], "lacks what was purged of this chain")
+        table = self._envelopes
+        held = table.select().where(table.chain_id == self._chain, self._held_by(self._counted) > 0)
+        if held.where(self._held_whole_by(self._counted) < self.purge_receipts).exists():
+            self._leave_chain_of(self._stuck())
+
+    def _leave_chain_of(self, stuck: Sequence[str]) -> None:
+        for hub in [hub for hub in stuck if hub not in self._left_for][:1]:
+            self._leave_chain(hub, "lacks what was purged of this chain")
+
+    def _stuck(self) -> list[str]:
+        """The hubs that can hold nothing more of the present chain whole, by their last receipts.
+
+        Of such a one what it lacks next was purged; or it lacks more pictures than its receipts can name, none of which
+        can be given to it.
+        """
+        table, stuck = self._receipts, list[str]()
+        rows = table.select().where(table.chain_id == self._chain, table.hub.in_(self._counted)).order_by(table.hub)
+        for row in list(rows):
+            said = statement_of(row["text"], Receipt)
+            is_all = said.seq >= row["seq"] and said.whole >= row["whole"]  # of two receipts of one second, the other
+            is_full = len(said.missing) == MISSING_MAX and not any(self._has(each.sha256) for each in said.missing)
+            if is_all and (is_full or self._is_purged(said.seq + 1)):
+                stuck.append(said.hub)
+        return stuck
 
     def _forget_extras(self, hub: str, chain_id: int, statement: Receipt, *, every: bool) -> None:
         """What a hub named beyond a gap before and would name again, if it still held it.
@@ -805,8 +813,10 @@ class Store:
         here = table.select().where(table.chain_id == self._chain, table.seq == seq)
         return seq < self._place.seq and not here.exists()
 
-    def _names_picture(self, sha256: str) -> bool:
-        return bool(self._pictures.select().where(self._pictures.sha256 == sha256).exists())
+    def _has(self, sha256: str) -> bool:
+        """Whether a picture is on the card, as far as is known."""
+        is_named = self._pictures.select().where(self._pictures.sha256 == sha256).exists()
+        return bool(is_named) and f"{sha256}.picture" not in self._told
 
     def _left_alone(self, chain_id: int, seq: int) -> str | None:
         """The hash of an envelope that was left alone for its pictures: what was before it is receipted with it."""

@@ -81,6 +81,7 @@ KINDS = (
     _steps("threshold", 90, 170, 232, scan_dpi=200.0),
     _rising("shrink", 0.75, scan_dpi=200.0),
     _steps("jpeg", 40, 12, 4, scan_dpi=200.0),
+    _steps("copies", 1, 2, 4, scan_dpi=200.0),
     _steps("jpeg_again", 40, 12, 4, scan_dpi=200.0, jpeg=15),
 )  # fmt: skip
 

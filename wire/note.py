@@ -237,6 +237,11 @@ def read(note: bytes, kind: type[StatementT], trusted: Mapping[str, Verifier]) -
     return Note(statement, text)
 
 
+def statement_of(text: bytes, kind: type[StatementT]) -> StatementT:
+    """The statement in signed bytes that were verified before, as `Note.text`."""
+    return _parse(text.partition(b"\n")[2], kind)
+
+
 def _verified(note: bytes, trusted: Mapping[str, Verifier]) -> tuple[str, bytes]:
     """The signer's name and the signed bytes, once the one signature line holds."""
     if len(note) > NOTE_BYTES_MAX:

@@ -132,7 +132,7 @@ def _straightened(luma: Luma, at: Floats, modules: tuple[int, int], pitch: float
 def _light(soft: Floats, rim: NDArray[np.bool_], within: NDArray[np.bool_]) -> float:
     """The paper's brightness: of the quiet zone the darker part, for glare may lie over the rest; no tray, no ink."""
     around = soft[rim if rim.sum() > PX * min(soft.shape) else within]
-    paper = around[around > float(np.percentile(around, 90)) / 2]
+    paper = around[around >= float(np.percentile(around, 90)) / 2]
     return float(np.percentile(paper, 40))
 
 
@@ -203,7 +203,7 @@ def blur_of(picture: Floats, seen: Floats) -> float:
 def _fitted(power: Floats, squared: Floats, random: Floats, noise: float) -> float:
     """The Gaussian that takes random modules' spectrum to this one: its logarithm falls straight with f squared."""
     usable = (power > ABOVE_NOISE * noise) & (squared < BAND[1] ** 2)
-    known = np.log(np.maximum(power - noise, 1e-12) / random)
+    known = np.log(np.maximum(power - noise, 1e-12) / np.maximum(random, 1e-12))
     usable &= known > known[:3].max() - FALL
     end = int(np.argmin(usable)) if not usable.all() else len(usable)  # what rises again behind a gap is another lobe
     if end < 3:

@@ -4,6 +4,7 @@ A `Shot` says how it is taken; `shoot` takes it. Chance is drawn from the seed, 
 a shot with one grade changed differs by that alone.
 """
 
+import math
 from dataclasses import dataclass, fields, replace
 from typing import get_args
 
@@ -28,6 +29,8 @@ WIDE_PX = 2000
 INK_LIGHT = 0.02  # what full ink gives back of the light
 GLARED = 0.3  # share of its contrast below which print counts as under glare
 SCAN_LENS_PX = 0.8  # sigma of the blur, chosen by the published crops (tests/sim/test_photo_fair.py)
+COPY_BLUR_PX = 1.2  # sigma of what a printer's dots and a scanner's lens make of a px
+COPY_CONTRAST = 0.15
 SCREEN_GAP = 0.35  # share of a screen's pixel that is dark, along each axis
 
 
@@ -72,7 +75,9 @@ class Shot:
         threshold: luma at which a scan is made black and white, 1 to 254; 0 keeps it grey.
         shrink: share by which the width was reduced on its way to an archive, 0 to 0.8.
         jpeg: quality of the JPEG that it was kept as, 1 to 100; 0: none.
-        jpeg_again: quality of a second JPEG, of a scan of the scan or a messenger, 3 px off the first one's blocks.
+        copies: how often the picture was then printed and scanned again, a scan of a scan, 0 to 5: each turns it by up
+            to 1 degree, resamples it, blurs it as a scanner does, and adds its noise and contrast.
+        jpeg_again: quality of a second JPEG, of a messenger or the last copy, 3 px off the first one's blocks.
     """
 
     camera: str = "imx708"
@@ -110,6 +115,7 @@ class Shot:
     threshold: int = 0
     shrink: float = 0
     jpeg: int = 0
+    copies: int = 0
     jpeg_again: int = 0
 
     def __post_init__(self) -> None:
@@ -156,6 +162,7 @@ LIMITS: dict[str, tuple[float, float]] = {
     "threshold": (1, 254),
     "shrink": (0, 0.8),
     "jpeg": (1, 100),
+    "copies": (1, 5),
     "jpeg_again": (1, 100),
 }
 
@@ -344,8 +351,8 @@ class _Taking:
             scene = cv2.filter2D(scene, -1, kernel, borderType=cv2.BORDER_REPLICATE).astype(np.float32, copy=False)
         scene = cv2.GaussianBlur(scene, (0, 0), self._lens_px()).astype(np.float32, copy=False)
         luma = self._scanned(scene, rng) if scan else sensor.exposed(scene, self._camera, shot.dim_stops, rng)
-        luma, scale = self._kept(luma)
-        return Photograph(luma, self._sheet.payload, self._truth(luma, np.array([left, top]), scale))
+        luma, onto = self._kept(luma, frame)
+        return Photograph(luma, self._sheet.payload, self._truth(luma, np.array([left, top]), onto))
 
     # How the paper lies.
 
@@ -561,40 +568,38 @@ class _Taking:
 
     def _scanned(self, scene: NDArray[np.float32], rng: np.random.Generator) -> Luma:
         shot = self._shot
-        noise = rng.standard_normal(scene.shape, np.float32)
-        noise *= np.float32(2.5)
-        scene += noise
-        if shot.contrast:
-            middle = 128.0
-            scene -= np.float32(middle)
-            scene *= np.float32(1 / max(1 - shot.contrast, 0.004))
-            scene += np.float32(middle)
+        scene = _as_scanned(scene, rng, shot.contrast)
         if shot.threshold:
             return ((scene > shot.threshold) * np.uint8(255)).astype(np.uint8)
         return np.clip(scene, 0, 255, out=scene).astype(np.uint8)
 
-    def _kept(self, luma: Luma) -> tuple[Luma, float]:
-        shot = self._shot
+    def _kept(self, luma: Luma, frame: int) -> tuple[Luma, Floats]:
+        """The picture as it was kept; and where its pixels have gone, an affine map of shape (2, 3)."""
+        shot, onto = self._shot, np.eye(2, 3)
         if shot.jpeg:
             luma = sensor.compressed(luma, shot.jpeg)
-        scale = 1.0
+        rng = np.random.default_rng([self._seed, 4, frame])
+        for _ in range(shot.copies):
+            luma, turn = _copied(luma, rng)
+            onto = turn @ np.vstack([onto, (0, 0, 1)])
         if shot.shrink:
             height, width = luma.shape
             size = max(8, round(width * (1 - shot.shrink))), max(8, round(height * (1 - shot.shrink)))
             scale = size[0] / width
+            onto = onto * scale + np.array([(0, 0, 0.5), (0, 0, 0.5)]) * (scale - 1)
             luma = cv2.resize(luma, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
         if shot.jpeg_again:
             padded = cv2.copyMakeBorder(luma, 3, 0, 3, 0, cv2.BORDER_REPLICATE).astype(np.uint8, copy=False)
             luma = np.ascontiguousarray(sensor.compressed(padded, shot.jpeg_again)[3:, 3:])
-        return luma, scale
+        return luma, onto
 
-    def _truth(self, luma: Luma, corner: Floats, scale: float) -> Truth | None:
+    def _truth(self, luma: Luma, corner: Floats, onto: Floats) -> Truth | None:
         if self._sheet.corners_mm is None:
             return None
         modules, shot = self._sheet.modules, self._shot
 
         def seen(places: Floats) -> Floats:
-            return (self._view.seen(places) - corner + 0.5) * scale - 0.5
+            return (self._view.seen(places) - corner) @ onto[:, :2].T + onto[:, 2]
 
         centres = seen(self._code_places().reshape(-1, 2)).reshape(modules, modules, 2)
         wide = np.linalg.norm(np.diff(centres, axis=1), axis=-1)
@@ -612,6 +617,7 @@ class _Taking:
         )
         lit = fall * (1 - shot.banding / 2)
         white = 235.0 if scan else float(_tone(lit * shade))
+        blur_of_copies = COPY_BLUR_PX * math.sqrt(shot.copies)
         return Truth(
             corners=seen(self._code_corners()),
             centres=centres,
@@ -621,7 +627,8 @@ class _Taking:
             outside=float(gone.mean()),
             side=most if gone.any() else None,
             glare=0.0 if scan else self._glared(exposure, lit * shade),
-            blur_px=scale * sensor.blur_sigma(self._lens_px(), shot.defocus_px, shot.motion_px),
+            blur_px=math.sqrt(abs(np.linalg.det(onto[:, :2])))
+            * math.hypot(sensor.blur_sigma(self._lens_px(), shot.defocus_px, shot.motion_px), blur_of_copies),
             light=np.inf if scan else lit * sensor.white_electrons(self._camera, shot.dim_stops),
             white=white,
         )
@@ -637,6 +644,30 @@ class _Taking:
         with_it = _tone(lit * (diffuse + mirrored)) - _tone(lit * (INK_LIGHT * diffuse + mirrored))
         without = _tone(lit * diffuse) - _tone(lit * INK_LIGHT * diffuse)
         return float((with_it < GLARED * without).mean())
+
+
+def _copied(luma: Luma, rng: np.random.Generator) -> tuple[Luma, Floats]:
+    """A scan of a print of a picture; and where its pixels have gone, as `_kept` says."""
+    height, width = luma.shape
+    turn = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), float(rng.uniform(-1, 1)), 1).astype(np.float64)
+    turn[:, 2] += rng.uniform(-0.5, 0.5, 2)
+    moved = cv2.warpAffine(luma.astype(np.float32), turn, (width, height), borderMode=cv2.BORDER_REPLICATE)
+    blurred = cv2.GaussianBlur(moved, (0, 0), COPY_BLUR_PX).astype(np.float32, copy=False)
+    scene = _as_scanned(blurred, rng, COPY_CONTRAST)
+    return np.clip(scene, 0, 255, out=scene).astype(np.uint8), turn
+
+
+def _as_scanned(scene: NDArray[np.float32], rng: np.random.Generator, contrast: float) -> NDArray[np.float32]:
+    """A scanner's noise, and how hard it sets light and dark apart; done in place."""
+    noise = rng.standard_normal(scene.shape, np.float32)
+    noise *= np.float32(2.5)
+    scene += noise
+    if contrast:
+        middle = 128.0
+        scene -= np.float32(middle)
+        scene *= np.float32(1 / max(1 - contrast, 0.004))
+        scene += np.float32(middle)
+    return scene
 
 
 def _tone(light_: NDArray[np.float32] | float) -> NDArray[np.float64]:

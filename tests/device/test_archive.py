@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from functools import cache, partial
 from pathlib import Path
@@ -25,7 +26,7 @@ from PIL import Image
 from rich.console import Console
 
 from device.__main__ import main
-from device.archive import ANY, Answer, Entry, Gone, Identity, Looker, Page, Seen, read_archive
+from device.archive import ANY, SECONDS_MAX, Answer, Entry, Gone, Identity, Looker, Page, Seen, read_archive
 from device.progress import Shown, Tally
 from device.rows import COLUMNS, FORMULA_SIGNS, Rows, cell, open_rows
 from device.worker import warm
@@ -67,7 +68,7 @@ def run(
     profile_id: str = PROFILE,
     workers: int = 1,
     make: Callable[[str], Callable[[Entry | Page], Answer]] = fake_looker,
-    seconds_max: float = 60.0,
+    seconds_max: float = SECONDS_MAX,
 ) -> tuple[int, str]:
     """The exit code and what a log would show."""
     shown = io.StringIO()
@@ -638,6 +639,23 @@ def test_a_busy_machine_reads_no_less(tmp_path: Path) -> None:
         os.sched_setaffinity(0, here)
     assert isinstance(seen, Seen)
     assert (seen.reading.payloads, seen.reading.how) == ((payload,), "grid")
+
+
+def waiting_looker(profile_id: str) -> Callable[[Entry | Page], Answer]:
+    """What has to wait for its turn on a crowded core."""
+    look = fake_looker(profile_id)
+
+    def late(request: Entry | Page) -> Answer:
+        time.sleep(12 if isinstance(request, Page) else 0)
+        return look(request)
+
+    return late
+
+
+def test_a_worker_that_waits_long_for_its_turn_is_not_given_up(tmp_path: Path) -> None:
+    picture, out = fake(tmp_path / "a.jpg", PAYLOADS[0]), tmp_path / "out.csv"
+    run(picture, out=out, make=waiting_looker)
+    assert [row["state"] for row in rows_of(out)] == ["read"]
 
 
 def test_a_file_that_changed_is_read_again(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from device.log import Event
-from device.store import LAG_MAX, ROOM_BYTES_MIN, CardError, Store
+from device.store import ROOM_BYTES_MIN, CardError, Store
 from tests.device.cards import PHOTOGRAPH, envelopes, keep, keep_many, offered, opened, receipt
 from tests.wire.samples import HUB, OTHER_HUB, STRANGER, UNIT, signing_key
 from wire import note
@@ -263,29 +263,30 @@ def test_a_hub_that_lost_one_picture_that_was_purged_ends_no_chain(tmp_path: Pat
 LATER = itertools.count(1)
 
 THIRD_HUB = KeySigner("hub-c", signing_key("hub-c"))
+ALL_THREE = (*HUBS, THIRD_HUB)
 
 
 class Three:
-    """A card with three hubs, of which two are enough, and what each holds of the present chain."""
+    """A card with three hubs, of which two are enough."""
 
     def __init__(self, folder: Path, store: Store) -> None:
         self.folder, self.store = folder, store
-        self.trusted = {hub.verifier.name: hub.verifier for hub in (*HUBS, THIRD_HUB)}
+        self.trusted = {hub.verifier.name: hub.verifier for hub in ALL_THREE}
 
-    def says(self, hub: KeySigner, whole: int) -> None:
-        """A hub says that it holds so much of the present chain."""
+    def says(self, hub: KeySigner, seq: int, lost: Sequence[str] = ()) -> None:
+        """A hub says that it holds so much of the present chain, but for some pictures."""
         chain = self.store.place().chain
-        held = envelopes(self.folder).get((chain, whole))
+        held = envelopes(self.folder).get((chain, seq))
         stated = Receipt(
             at=next(LATER),
             chain=chain,
             extras=(),
             hash=held.hash if held else NOTHING,
             hub=hub.verifier.name,
-            missing=(),
-            seq=whole,
+            missing=tuple(Missing((0,), sha256) for sha256 in lost),
+            seq=seq,
             unit=UNIT.verifier.name,
-            whole=whole,
+            whole=0 if lost else seq,
         )
         assert self.store.settle(note.read(note.write(stated, hub), Receipt, self.trusted))
 
@@ -294,10 +295,23 @@ class Three:
         keep_many(self.store, count)
         return self.store.place().seq - 1
 
+    def is_left(self, chain: str) -> bool:
+        """Whether the unit leaves the chain now that room is short and what can be has been purged."""
+        self.store.purge(ALL)
+        self.store.free_what_comes()
+        return self.store.place().chain != chain
+
+    def purges(self, *hubs: KeySigner) -> bool:
+        """Whether what is kept from now on, and these hubs hold whole, is purged."""
+        last = self.keep(3)
+        for hub in hubs:
+            self.says(hub, last)
+        return self.store.purge(ALL) > 0
+
 
 @contextmanager
 def three(folder: Path) -> Iterator[Three]:
-    with opened(folder, hubs=(*HUBS, THIRD_HUB), receipts=2) as store:
+    with opened(folder, hubs=ALL_THREE, receipts=2) as store:
         yield Three(folder, store)
 
 
@@ -306,31 +320,119 @@ def test_a_hub_that_is_behind_the_purge_ends_no_chain_where_two_others_go_on(tmp
     for _ in range(10):
         with three(tmp_path) as here:
             here.says(THIRD_HUB, 0)
-            last = here.keep(3)
-            for hub in HUBS:
-                here.says(hub, last)
+            assert here.purges(*HUBS)
+            here.store.free_what_comes()
             here.says(THIRD_HUB, 0)
-            assert here.store.purge(ALL) > 0
+            here.keep(3)  # nobody has heard of these
+            here.store.free_what_comes()
             chains.add(here.store.place().chain)
     assert len(chains) == 1
 
 
+@pytest.mark.parametrize("lost", [0, 1], ids=["whole", "all lack a picture"])
 @pytest.mark.parametrize("is_heard", [False, True], ids=["never heard", "died later"])
-def test_of_three_hubs_one_dead_and_one_restored_do_not_fill_the_card(tmp_path: Path, is_heard: bool) -> None:
+def test_of_three_hubs_one_dead_and_one_restored_do_not_fill_the_card(
+    tmp_path: Path, is_heard: bool, lost: int
+) -> None:
     with three(tmp_path) as here:
         chain, last = here.store.place().chain, here.keep(5)
+        named = [picture.sha256 for picture in envelopes(tmp_path)[chain, 2].statement.pictures][:lost]
         for hub in (HUB, OTHER_HUB, THIRD_HUB)[: 3 if is_heard else 2]:
-            here.says(hub, last)
+            here.says(hub, last, named)
         assert here.store.purge(ALL) > 0
         here.says(OTHER_HUB, 0)
-        if is_heard:  # it may only be slow
-            assert here.store.place().chain == chain
-            here.says(HUB, here.keep(LAG_MAX + 1))
-        assert here.store.place().chain != chain
-        last = here.keep(3)
+        assert here.store.place().chain == chain, "two may go on"
+        here.says(HUB, here.keep(1), named)
+        assert here.is_left(chain)
+        assert here.purges(*HUBS)
+
+
+def test_a_hub_that_was_left_for_keeps_no_other_from_being_heeded(tmp_path: Path) -> None:
+    with three(tmp_path) as here:
+        first = here.store.place().chain
+        assert here.purges(*ALL_THREE)
+        here.says(HUB, 0)
+        here.says(OTHER_HUB, here.keep(1))
+        assert here.is_left(first)
+        second = here.store.place().chain
+        assert here.purges(OTHER_HUB, THIRD_HUB)
+        here.says(HUB, 0)
+        assert here.store.place().chain == second, "two go on"
+        here.says(THIRD_HUB, 0)
+        assert here.store.place().chain != second
+        assert here.purges(OTHER_HUB, THIRD_HUB)
+
+
+def test_where_all_three_must_hold_it_whole_one_that_cannot_ends_the_chain_once(tmp_path: Path) -> None:
+    with opened(tmp_path, hubs=ALL_THREE, receipts=3) as store:
+        here = Three(tmp_path, store)
+        first = store.place().chain
+        assert here.purges(*ALL_THREE)
+        here.says(THIRD_HUB, 0)
+        second = store.place().chain
+        assert second != first
+        assert here.purges(*ALL_THREE)
+        assert store.place().chain == second
+
+
+def test_a_hub_restored_into_a_gap_behind_a_record_that_stays_ends_the_chain(tmp_path: Path) -> None:
+    """The first record stays for its picture is lost, so the hub's receipt cannot be checked and is filed as of 0."""
+    with opened(tmp_path, receipts=2) as store:
+        chain = keep_many(store, 10)
+        found = {seq: each for (_, seq), each in envelopes(tmp_path).items()}
+        lost = (Missing((0,), found[1].statement.pictures[0].sha256),)
         for hub in HUBS:
+            assert store.settle(receipt(chain, 10, found[10].hash, hub=hub, missing=lost, at=1))
+        assert store.purge(ALL)
+        assert seqs(tmp_path) == [1, 10]
+        assert store.settle(receipt(chain, 5, found[5].hash, missing=lost, at=2))
+        assert store.place().chain != chain
+
+
+@pytest.mark.parametrize("is_told", [False, True], ids=["may come yet", "rotten"])
+def test_a_picture_that_rots_on_the_card_is_as_lost_as_those_that_were_purged(tmp_path: Path, is_told: bool) -> None:
+    with opened(tmp_path, receipts=2) as store:
+        chain = keep_many(store, 30)
+        found = {seq: each for (_, seq), each in envelopes(tmp_path).items()}
+        names = {seq: each.statement.pictures[0].sha256 for seq, each in found.items()}
+        for hub in HUBS:
+            assert store.settle(receipt(chain, 25, found[25].hash, hub=hub, missing=(Missing((0,), names[2]),), at=1))
+        assert store.purge(ALL)
+        if is_told:
+            (tmp_path / "kept" / f"{names[2]}.picture").write_bytes(b"rotten")
+            assert store.read_chunk(names[2], 0) == b""
+        missing = tuple(Missing((0,), names[seq]) for seq in (2, *range(3, 2 + MISSING_MAX)))
+        assert store.settle(receipt(chain, 30, found[30].hash, missing=missing, at=2))
+        assert (store.place().chain != chain) is is_told
+
+
+def test_a_late_receipt_of_the_same_second_ends_no_chain(tmp_path: Path) -> None:
+    """The hub asked for pictures, had them and said so in one second; they were purged; its first word comes again."""
+    with opened(tmp_path, receipts=2) as store:
+        chain = keep_many(store, 20)
+        found = {seq: each for (_, seq), each in envelopes(tmp_path).items()}
+        names = [found[seq].statement.pictures[0].sha256 for seq in range(1, MISSING_MAX + 1)]
+        late = receipt(chain, 18, found[18].hash, missing=tuple(Missing((0,), name) for name in names), at=7)
+        assert store.settle(late)
+        for hub in HUBS:
+            assert store.settle(receipt(chain, 18, found[18].hash, hub=hub, whole=18, at=7))
+        assert store.purge(ALL)
+        assert store.settle(late)
+        assert store.place().chain == chain
+
+
+def test_a_hub_that_lost_its_pictures_is_known_to_have_after_a_start(tmp_path: Path) -> None:
+    with three(tmp_path) as here:
+        chain, last = here.store.place().chain, here.keep(20)
+        names = [envelopes(tmp_path)[chain, seq].statement.pictures[0].sha256 for seq in range(1, MISSING_MAX + 1)]
+        for hub in ALL_THREE:
             here.says(hub, last)
-        assert here.store.purge(ALL) > 0
+        assert here.store.purge(ALL)
+        here.says(HUB, last, names)
+        assert here.store.place().chain == chain
+    with three(tmp_path) as here:
+        here.says(OTHER_HUB, here.keep(1))
+        assert here.is_left(chain), "the third may be dead"
 
 
 def test_one_hub_that_has_a_gap_ends_no_chain(tmp_path: Path) -> None:

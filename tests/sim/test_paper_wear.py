@@ -1,14 +1,16 @@
 """The wear: each kind does what it says, as much as it says, and nothing else."""
 
 import random
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from sim.paper import INK, LENGTH_MM, PAPER, PX_PER_MM, TRAY, Sheet, Side, Wear, draw, random_payload, worn
+from sim.photo import Shot
 
 BLEACHING = {
     "missing": Wear(missing=0.1),
@@ -245,3 +247,11 @@ def test_no_streak_is_wider_than_four_dots_whatever_the_seed(kind: str) -> None:
         struck = worn(plain, Wear(**{kind: 0.02}), seed)  # type: ignore[arg-type]
         lighter = (struck.luma > plain.luma).any(axis=0)
         assert lighter.mean() < 0.06, seed
+
+
+@pytest.mark.parametrize("kind", [Wear, Shot])
+def test_the_page_says_what_each_parameter_is_and_in_which_unit(kind: type[Wear | Shot]) -> None:
+    page, told = (Path(__file__).parents[2] / "docs" / "paper.md").read_text(), " ".join(str(kind.__doc__).split())
+    rows = [line.strip("| ").split(" | ") for line in page.splitlines() if line.startswith("| `")]
+    described = {name.strip("`") for name, *_, what in rows if f" {name.strip('`')}: {what} " in f"{told} "}
+    assert described == {field.name for field in fields(kind)}

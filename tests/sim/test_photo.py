@@ -35,9 +35,10 @@ def _truth(photograph: Photograph) -> Truth:
         replace(SMALL, tilt_deg=35, tilt_toward_deg=250, rotation_deg=100),
         replace(SMALL, at=(0.2, 0.75), camera="imx219"),
         Shot(scan_dpi=200, rotation_deg=181, shrink=0.2),
+        Shot(scan_dpi=300, rotation_deg=5, copies=3, shrink=0.1),
         Shot(scan_dpi=300, bed_mm=210, window_px=900),
     ],
-    ids=["straight", "turned", "upside-down", "tilted", "corner", "scan", "bed"],
+    ids=["straight", "turned", "upside-down", "tilted", "corner", "scan", "copies", "bed"],
 )
 def test_the_true_corners_are_where_zxing_cpp_finds_them(sheet: Sheet, shot: Shot) -> None:
     taken = shoot(sheet, shot, 1)

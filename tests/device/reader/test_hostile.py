@@ -1,5 +1,7 @@
 """Hostile pictures: whatever is shown, the reader comes back soon, raises nothing, reads nothing that is not there.
 
+Nor does what says of each how well it could be read, and why it could not.
+
 How soon is measured as this process's own time, so that a busy machine fails no test. A loop without end is ended by
 the test's time limit; in the field by the worker's.
 """
@@ -15,7 +17,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from bench.doubtful import random_acta, symbol_of
-from device.reader import Knowledge, Reader
+from device.cause import Cause
+from device.eye import certified
+from device.reader import Corners, Knowledge, Reader, Reading
 from wire.profiles import named
 
 Luma = NDArray[np.uint8]
@@ -42,11 +46,14 @@ def drawn(content: str = PAYLOAD, *, px: int = 3, border: int = 4) -> Luma:
 
 
 def soon(reader: Reader, luma: Luma) -> tuple[str, ...]:
-    """What was read, within the time."""
+    """What was read, within the time; and certified."""
     began = process_time()
-    payloads = reader.read(luma).payloads
+    reading = reader.read(luma)
+    quality, _, uncertified = certified(luma, reading)
     assert process_time() - began < SECONDS_MAX
-    return payloads
+    assert uncertified == ""
+    assert bool(quality.cause) is not bool(reading.payloads)
+    return reading.payloads
 
 
 def noise(*shape: int) -> Luma:
@@ -99,6 +106,7 @@ WITHOUT: dict[str, Callable[[], Luma]] = {
     "one finder pattern": lambda: np.pad(finders(1, 1, 8), 400, constant_values=255),
     "two finder patterns": lambda: np.pad(finders(1, 2, 8), 200, constant_values=255),
     "hundreds of finder patterns": lambda: finders(20, 30, 4),
+    "hundreds of large ones": lambda: finders(24, 43, 12),
     "thousands of finder patterns": lambda: finders(60, 80, 2),
     "rings": lambda: rings(901, 5),
     "rings of one pixel": lambda: rings(901, 1),
@@ -111,6 +119,15 @@ WITHOUT: dict[str, Callable[[], Luma]] = {
 @pytest.mark.parametrize("name", WITHOUT)
 def test_where_no_code_is_nothing_is_read_and_soon(name: str, reader: Reader) -> None:
     assert soon(reader, WITHOUT[name]()) == ()
+
+
+@pytest.mark.parametrize(
+    "corners", [((100.0, 100.0), (300.0, 100.0), (300.0, 300.0), (100.0, 300.0)), ((0.0, 0.0),) * 4]
+)
+def test_a_frame_that_is_black_where_a_code_seems_to_be_gets_a_cause(corners: Corners) -> None:
+    """zxing-cpp names four times the same corner where it has lost what it took for a code."""
+    quality, _, uncertified = certified(np.zeros((600, 800), np.uint8), Reading((), "", corners=corners, unread=1))
+    assert (uncertified, quality.cause) == ("", Cause.NO_CODE.value)
 
 
 def test_a_wide_quiet_zone_hides_no_code(reader: Reader) -> None:

@@ -1,0 +1,133 @@
+"""Three hubs of which two are enough: whatever befalls them, nothing forks, and with two alive the card never fills."""
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from device.store import Place, Store
+from tests.device.cards import envelopes, keep, opened
+from tests.device.test_purge import ALL, ALL_THREE
+from tests.wire.samples import UNIT
+from wire import note
+from wire.fields import NOTHING
+from wire.note import KeySigner, Note
+from wire.receipt import MISSING_MAX, Extra, Missing, Receipt
+
+TRUSTED = {hub.verifier.name: hub.verifier for hub in ALL_THREE}
+SEEDS = 200
+
+
+class SomeHub:
+    """A hub as a unit sees it: what it holds, by chain and seq, and of which it has the picture."""
+
+    def __init__(self, signer: KeySigner) -> None:
+        self.signer, self.name = signer, signer.verifier.name
+        self.is_alive = self.has_room = True
+        self.envelopes: dict[tuple[str, int], tuple[str, str]] = {}
+        self.pictures: set[str] = set()
+        self.back_up()
+
+    def back_up(self) -> None:
+        self.backup = dict(self.envelopes), set(self.pictures)
+
+    def restore(self) -> None:
+        self.envelopes, self.pictures = dict(self.backup[0]), set(self.backup[1])
+
+    def receipt(self, chain: str, at: int) -> Note[Receipt]:
+        held = {seq: each for (its, seq), each in self.envelopes.items() if its == chain}
+        end = next(seq for seq in range(len(held) + 1) if seq + 1 not in held)
+        lacks = [seq for seq in sorted(held) if held[seq][1] not in self.pictures]
+        # Where it has no room, it asks for nothing.
+        missing = tuple(Missing((0,), held[seq][1]) for seq in lacks)[:MISSING_MAX] if self.has_room else ()
+        stated = Receipt(
+            at=at,
+            chain=chain,
+            extras=tuple(Extra(held[seq][0], seq) for seq in sorted(held) if seq > end),
+            hash=held[end][0] if end else NOTHING,
+            hub=self.name,
+            missing=missing,
+            seq=end,
+            unit=UNIT.verifier.name,
+            whole=min([end, *(seq - 1 for seq in lacks)]),
+        )
+        return note.read(note.write(stated, self.signer), Receipt, TRUSTED)
+
+
+def meet(store: Store, folder: Path, hub: SomeHub, at: Iterator[int], most: int = 99) -> None:
+    """Unit and hub are connected for a while: so many records go over, and what pictures it asks for and can have."""
+
+    def said() -> list[Receipt]:
+        receipts = [hub.receipt(place.chain, next(at)) for place in store.places()]
+        for each in receipts:
+            store.settle(each)
+        return [each.statement for each in receipts]
+
+    said()
+    here = envelopes(folder)
+    for kept in list(store.waiting(2, hub.name))[:most]:
+        envelope = here[kept.chain, kept.seq]
+        hub.envelopes[kept.chain, kept.seq] = envelope.hash, envelope.statement.pictures[0].sha256
+    asked_for = {""}
+    while asked_for:
+        named = {each.sha256 for statement in said() for each in statement.missing}
+        asked_for = {sha256 for sha256 in named - hub.pictures if store.read_chunk(sha256, 0)}
+        hub.pictures |= asked_for
+
+
+def make_room(store: Store, wanted: int) -> None:
+    """As `Room` does."""
+    if store.purge(wanted) < wanted:
+        store.free_what_comes()
+
+
+@pytest.mark.parametrize(
+    "seed", [pytest.param(seed, marks=[pytest.mark.hunt] if seed >= SEEDS // 20 else []) for seed in range(SEEDS)]
+)
+def test_with_two_hubs_alive_what_is_kept_in_the_end_is_purged_and_chains_are_few(tmp_path: Path, seed: int) -> None:
+    rng, hubs, at = random.Random(seed), [SomeHub(signer) for signer in ALL_THREE], iter(range(1, 1 << 30))
+    kept = set[tuple[str, int]]()
+
+    def keep_some(store: Store, count: int) -> None:
+        for number in range(1, count + 1):
+            place = keep(store, number)
+            assert (place.chain, place.seq) not in kept, "a fork"
+            kept.add((place.chain, place.seq))
+
+    for _ in range(4):
+        with opened(tmp_path, hubs=ALL_THREE, receipts=2) as store:
+            for _ in range(10):
+                hub = rng.choice(hubs)
+                match rng.choice("kkkmmmmprbdan"):
+                    case "k":
+                        keep_some(store, rng.randint(1, 5))
+                    case "m" if hub.is_alive:
+                        meet(store, tmp_path, hub, at, rng.choice((1, 2, 99)))
+                    case "p":
+                        make_room(store, rng.choice((1, 3000, ALL)))
+                    case "b":
+                        hub.back_up()
+                    case "r":
+                        hub.restore()
+                    case "d" | "a" as fate:
+                        hub.is_alive = fate == "a"
+                    case "n":
+                        hub.has_room = not hub.has_room
+                    case _:
+                        pass  # one that is dead is not met
+    dead, chains, end = rng.choice(hubs), set[str](), Place("", 0, "")
+    for hub in hubs:
+        hub.is_alive, hub.has_room = hub is not dead, True
+    for _ in range(3):
+        with opened(tmp_path, hubs=ALL_THREE, receipts=2) as store:
+            for _ in range(4):
+                keep_some(store, 5)
+                for hub in hubs:
+                    if hub.is_alive:
+                        meet(store, tmp_path, hub, at)
+                make_room(store, ALL)
+                chains.add(store.place().chain)
+            end = store.place()
+    assert [seq for chain, seq in envelopes(tmp_path) if chain == end.chain] == [end.seq - 1]
+    assert len(chains) <= 3
