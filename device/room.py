@@ -21,6 +21,9 @@ PORTION_BYTES = 4 * PHOTOGRAPH_BYTES
 LOOK_MS = 5_000
 """How often to look: less is kept in that time than a portion frees."""
 
+PATIENCE_MS = 3_600_000
+"""So long the same record may hold a purge back, for a hub that is slow or away is there again by then mostly."""
+
 
 class Room:
     """What is done about it while the unit is idle; a record that must be kept makes room for itself (`Store.reserve`).
@@ -39,6 +42,8 @@ class Room:
         self._storage = storage
         self._log = log
         self._look_at: Ms = 0
+        self._held_back = "", 0
+        self._since: Ms = 0
         self.is_short = False
 
     def idle(self, now: Ms) -> bool:
@@ -50,18 +55,26 @@ class Room:
         if now < self._look_at:
             return False
         self._look_at, before = now + LOOK_MS, self.is_short
-        self.is_short = self._storage.free() < ROOM_BYTES and not self._purge()
+        self.is_short = self._storage.free() < ROOM_BYTES and not self._purge(now)
         return self.is_short is not before
 
-    def _purge(self) -> bool:
+    def _purge(self, now: Ms) -> bool:
         """Purges a portion; whether anything went."""
+        freed = 0
         try:
             freed = self._store.purge(PORTION_BYTES)
+            if freed:
+                self._log(Event.PURGED, bytes=freed)
             if freed < PORTION_BYTES:
-                self._store.free_what_comes()
+                self._mind_what_is_held_back(now)
         except CardError as error:
             self._log(Event.CARD_BAD, why=str(error))
-            return False
-        if freed:
-            self._log(Event.PURGED, bytes=freed)
         return freed > 0
+
+    def _mind_what_is_held_back(self, now: Ms) -> None:
+        place = self._store.place()
+        held_back = place.chain, self._store.held_back()
+        if held_back != self._held_back:
+            self._held_back, self._since = held_back, now
+        elif held_back[1] and now - self._since >= PATIENCE_MS:
+            self._store.free_what_comes()

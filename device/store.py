@@ -42,6 +42,9 @@ PURGE_RECEIPTS_MIN = 2
 PURGE_BYTES_MIN = 32 * 1024 * 1024
 """How much room is made at a time, some twenty records: making room takes two syncs more, and a volunteer waits."""
 
+LONG_CHAIN = 300
+"""Records after which a chain may be left again on the word of the same hub: hubs take eight chains of a unit."""
+
 ROOM_BYTES_MIN = 8 * 1024 * 1024
 """What no record may take: a unit that cannot write its index cannot start, file a receipt, nor make room again.
 SQLite's log grows to 4 MB, and what is in it must find room in the index as well."""
@@ -624,6 +627,9 @@ class Store:
                 self._leave_chain(statement.hub, f"holds another envelope {statement.seq} of this chain")
             return False
         self.gains += self._file(receipt, chain_id, seq)
+        stuck = self._stuck()
+        if len(self._hubs) - len(stuck) < self.purge_receipts:
+            self._leave_chain_of(stuck)
         return True
 
     def _leave_chain(self, hub: str, why: str) -> None:
@@ -633,10 +639,10 @@ class Store:
         chains that the others take of a unit (`unit_chains`).
         """
         if hub not in self._left_for:
-            self._repaired(f"{hub} {why}: a new chain begins")
             self._chains.insert(chain=secrets.token_hex(16)).execute()
             self._chain, self._place = self._places()[0]
             self._left_for.add(hub)
+            self._repaired(f"{hub} {why}: a new chain begins")
 
     def _file(self, receipt: Note[Receipt], chain_id: int, seq: int) -> bool:
         """Files a receipt that is agreed with up to `seq`; whether it says something new."""
@@ -674,43 +680,50 @@ class Store:
                 envelope_id = self._envelope_id(chain_id, extra.seq, extra.hash)
                 if envelope_id is not None:
                     self._extras.insert(hub=hub, envelope_id=envelope_id).on_conflict_ignore().execute()
-        stuck = self._stuck()
-        if len(self._hubs) - len(stuck) < self.purge_receipts:
-            self._leave_chain_of(stuck)
         # As it came, and not as it is dated: who dates one far ahead would else be the last for ever.
         self._last_receipt = receipt.hash
         before = (filed["seq"], filed["whole"], lacked) if filed else (0, 0, lacked)
         return (seq, whole, missing) != before or extras.count() != named
 
     @_asking
-    def free_what_comes(self) -> None:
-        """To be called when room runs short: leaves a chain of which nothing more might ever be purged.
-
-        That is so where hubs hold of it what enough others ought to hold whole, too, and one is stuck: those that are
-        not may have died, or have no room.
-        """
+    def held_back(self) -> int:
+        """The oldest record of the present chain that some hub has, and too few hold whole: its `seq`; 0 for none."""
         table = self._envelopes
-        held = table.select().where(table.chain_id == self._chain, self._held_by(self._counted) > 0)
-        if held.where(self._held_whole_by(self._counted) < self.purge_receipts).exists():
-            self._leave_chain_of(self._stuck())
+        held = table.select(table.seq).where(table.chain_id == self._chain, self._held_by(self._counted) > 0)
+        row = held.where(self._held_whole_by(self._counted) < self.purge_receipts).order_by(table.seq).first()
+        return row["seq"] if row else 0
+
+    @_asking
+    def free_what_comes(self) -> None:
+        """Leaves the chain, if a hub is stuck in it: those that are not have died, or have no room for pictures.
+
+        To be called when room is short and a record was `held_back` for long. In a long chain any hub counts again that
+        was left for in this start: that costs few chains.
+        """
+        if self._place.seq > LONG_CHAIN:
+            self._left_for.clear()
+        self._leave_chain_of(self._stuck())
 
     def _leave_chain_of(self, stuck: Sequence[str]) -> None:
         for hub in [hub for hub in stuck if hub not in self._left_for][:1]:
-            self._leave_chain(hub, "lacks what was purged of this chain")
+            self._leave_chain(hub, "lacks what has gone from this chain")
 
     def _stuck(self) -> list[str]:
         """The hubs that can hold nothing more of the present chain whole, by their last receipts.
 
-        Of such a one what it lacks next was purged; or it lacks more pictures than its receipts can name, none of which
-        can be given to it.
+        Of such a one what it lacks next has gone from here; or it lacks more pictures than its receipts can name, none
+        of which can be given to it.
         """
         table, stuck = self._receipts, list[str]()
         rows = table.select().where(table.chain_id == self._chain, table.hub.in_(self._counted)).order_by(table.hub)
         for row in list(rows):
-            said = statement_of(row["text"], Receipt)
+            try:
+                said = statement_of(row["text"], Receipt)
+            except TheirFault:  # it rotted, or was of an earlier version: that hub will say something else
+                continue
             is_all = said.seq >= row["seq"] and said.whole >= row["whole"]  # of two receipts of one second, the other
             is_full = len(said.missing) == MISSING_MAX and not any(self._has(each.sha256) for each in said.missing)
-            if is_all and (is_full or self._is_purged(said.seq + 1)):
+            if is_all and (is_full or self._has_gone(said.seq + 1)):
                 stuck.append(said.hub)
         return stuck
 
@@ -807,11 +820,12 @@ class Store:
             return 0
         return seq if hash_ == row["hash" if row["seq"] == seq else "prev"] else None
 
-    def _is_purged(self, seq: int) -> bool:
-        """Whether a record of the present chain was here and has gone."""
+    def _has_gone(self, seq: int) -> bool:
+        """Whether a record of the present chain was here, and was purged or is known to have rotted."""
         table = self._envelopes
         here = table.select().where(table.chain_id == self._chain, table.seq == seq)
-        return seq < self._place.seq and not here.exists()
+        has_rotted = Kept(self._place.chain, seq, "").file_name in self._told
+        return seq < self._place.seq and (has_rotted or not here.exists())
 
     def _has(self, sha256: str) -> bool:
         """Whether a picture is on the card, as far as is known."""

@@ -578,7 +578,7 @@ class _Taking:
         shot, onto = self._shot, np.eye(2, 3)
         if shot.jpeg:
             luma = sensor.compressed(luma, shot.jpeg)
-        rng = np.random.default_rng([self._seed, 4, frame])
+        rng = np.random.default_rng([self._seed, 5, frame])
         for _ in range(shot.copies):
             luma, turn = _copied(luma, rng)
             onto = turn @ np.vstack([onto, (0, 0, 1)])
@@ -598,15 +598,18 @@ class _Taking:
             return None
         modules, shot = self._sheet.modules, self._shot
 
+        scale = math.sqrt(abs(np.linalg.det(onto[:, :2])))
+
         def seen(places: Floats) -> Floats:
             return (self._view.seen(places) - corner) @ onto[:, :2].T + onto[:, 2]
 
         centres = seen(self._code_places().reshape(-1, 2)).reshape(modules, modules, 2)
         wide = np.linalg.norm(np.diff(centres, axis=1), axis=-1)
         high = np.linalg.norm(np.diff(centres, axis=0), axis=-1)
-        x, y = centres[..., 0], centres[..., 1]
-        height, width = luma.shape
-        beyond = {"left": x < -0.5, "right": x > width - 0.5, "top": y < -0.5, "bottom": y > height - 0.5}
+        # What was cut off at first does not come back where copies turn the picture.
+        first = (self._view.seen(self._code_places().reshape(-1, 2)) - corner + 0.5) * scale - 0.5
+        before, after = (_beyond(each, luma.shape) for each in (first.reshape(centres.shape), centres))
+        beyond = {side: before[side] | after[side] for side in SIDES}
         gone = np.logical_or.reduce(list(beyond.values()))
         most: Side = max(SIDES, key=lambda side: float(beyond[side].mean()))
         scan = bool(shot.scan_dpi)
@@ -617,6 +620,8 @@ class _Taking:
         )
         lit = fall * (1 - shot.banding / 2)
         white = 235.0 if scan else float(_tone(lit * shade))
+        for _ in range(shot.copies):
+            white = min(255.0, (white - 128) / (1 - COPY_CONTRAST) + 128)
         blur_of_copies = COPY_BLUR_PX * math.sqrt(shot.copies)
         return Truth(
             corners=seen(self._code_corners()),
@@ -627,7 +632,7 @@ class _Taking:
             outside=float(gone.mean()),
             side=most if gone.any() else None,
             glare=0.0 if scan else self._glared(exposure, lit * shade),
-            blur_px=math.sqrt(abs(np.linalg.det(onto[:, :2])))
+            blur_px=scale
             * math.hypot(sensor.blur_sigma(self._lens_px(), shot.defocus_px, shot.motion_px), blur_of_copies),
             light=np.inf if scan else lit * sensor.white_electrons(self._camera, shot.dim_stops),
             white=white,
@@ -644,6 +649,12 @@ class _Taking:
         with_it = _tone(lit * (diffuse + mirrored)) - _tone(lit * (INK_LIGHT * diffuse + mirrored))
         without = _tone(lit * diffuse) - _tone(lit * INK_LIGHT * diffuse)
         return float((with_it < GLARED * without).mean())
+
+
+def _beyond(places: Floats, shape: tuple[int, ...]) -> dict[Side, NDArray[np.bool_]]:
+    """Which of these places, px, are beyond each side of a picture of that shape."""
+    x, y = places[..., 0], places[..., 1]
+    return {"left": x < -0.5, "right": x > shape[1] - 0.5, "top": y < -0.5, "bottom": y > shape[0] - 0.5}
 
 
 def _copied(luma: Luma, rng: np.random.Generator) -> tuple[Luma, Floats]:

@@ -10,6 +10,7 @@ import numpy as np
 from device.keeper import Keeper
 from device.log import Event
 from device.ports import Frame
+from device.room import Room
 from device.store import Place, Store
 from sim.body import SimStorage
 from sim.clock import SteppedClock
@@ -51,6 +52,13 @@ def opened(
         yield store
     finally:
         store.close()
+
+
+def room_on(folder: Path, store: Store) -> Room:
+    """What minds the room on a card that is always short of it."""
+    storage = SimStorage(folder)
+    storage.size = 0
+    return Room(store, storage, lambda _event, **_facts: None)
 
 
 def keep(store: Store, number: int = 1, pictures: int = 1, content: bytes = PHOTOGRAPH) -> Place:

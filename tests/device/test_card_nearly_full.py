@@ -105,3 +105,21 @@ def test_on_a_full_card_nothing_that_waits_is_deleted_and_a_press_says_so(two: S
     assert two.try_scan() is Signal.KEPT
     assert two.settle(600_000) is not None
     assert all(len(site.mesas) == 6 for site in two.sites)
+
+
+def test_three_hubs_of_which_one_is_always_behind_end_no_chain_on_a_card_that_is_always_short(tmp_path: Path) -> None:
+    """Two are enough, so that nothing is offered to the third which both hold before it is asked."""
+    chains = set[str]()
+    with sites(tmp_path, hubs=3, receipts=2) as here:
+        for _ in range(3):
+            here.unit.set_card_size(60_000_000)
+            here.power_on()
+            here.clock.run(2 * 3_600_000)  # each hub is asked
+            for _ in range(4):
+                here.scan(1, more=600_000)
+                here.clock.run(12_000)
+            assert here.settle() is not None
+            here.clock.run(2 * 3_600_000)
+            chains.add(here.chain)
+            here.unit.cut_power()
+    assert len(chains) == 1

@@ -2,8 +2,9 @@
 
 import itertools
 import random
+import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -12,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from device.log import Event
+from device.room import PATIENCE_MS
 from device.store import ROOM_BYTES_MIN, CardError, Store
-from tests.device.cards import PHOTOGRAPH, envelopes, keep, keep_many, offered, opened, receipt
+from tests.device.cards import PHOTOGRAPH, envelopes, keep, keep_many, offered, opened, receipt, room_on
 from tests.wire.samples import HUB, OTHER_HUB, STRANGER, UNIT, signing_key
 from wire import note
 from wire.fields import NOTHING
@@ -207,7 +209,7 @@ def test_a_hub_restored_from_before_the_purge_is_offered_what_the_card_still_has
         assert store.purge(ALL) == 0, "one hub has lost what is left"
         assert store.settle(receipt(chain, 4, hashes[4], whole=4, at=4))
         assert store.purge(ALL) > 0
-    new_chain = "hub-a lacks what was purged of this chain: a new chain begins"
+    new_chain = "hub-a lacks what has gone from this chain: a new chain begins"
     restored = (Event.HUB_RESTORED, {"hub": "hub-a", "seq": 0, "before": 4})
     assert told == [restored, (Event.CARD_REPAIRED, {"what": new_chain})]
 
@@ -260,7 +262,7 @@ def test_a_hub_that_lost_one_picture_that_was_purged_ends_no_chain(tmp_path: Pat
         assert store.place().chain == chain
 
 
-LATER = itertools.count(1)
+LATER, HOURS = itertools.count(1), itertools.count(1)
 
 THIRD_HUB = KeySigner("hub-c", signing_key("hub-c"))
 ALL_THREE = (*HUBS, THIRD_HUB)
@@ -270,7 +272,7 @@ class Three:
     """A card with three hubs, of which two are enough."""
 
     def __init__(self, folder: Path, store: Store) -> None:
-        self.folder, self.store = folder, store
+        self.folder, self.store, self.room = folder, store, room_on(folder, store)
         self.trusted = {hub.verifier.name: hub.verifier for hub in ALL_THREE}
 
     def says(self, hub: KeySigner, seq: int, lost: Sequence[str] = ()) -> None:
@@ -296,9 +298,9 @@ class Three:
         return self.store.place().seq - 1
 
     def is_left(self, chain: str) -> bool:
-        """Whether the unit leaves the chain now that room is short and what can be has been purged."""
-        self.store.purge(ALL)
-        self.store.free_what_comes()
+        """Whether the unit leaves the chain when room is short for two hours."""
+        for _ in range(3):
+            self.room.idle(next(HOURS) * PATIENCE_MS)
         return self.store.place().chain != chain
 
     def purges(self, *hubs: KeySigner) -> bool:
@@ -316,15 +318,17 @@ def three(folder: Path) -> Iterator[Three]:
 
 
 def test_a_hub_that_is_behind_the_purge_ends_no_chain_where_two_others_go_on(tmp_path: Path) -> None:
+    """The room is always short, and each record is with one hub for a while before it is with the other."""
     chains = set[str]()
     for _ in range(10):
         with three(tmp_path) as here:
             here.says(THIRD_HUB, 0)
-            assert here.purges(*HUBS)
-            here.store.free_what_comes()
-            here.says(THIRD_HUB, 0)
-            here.keep(3)  # nobody has heard of these
-            here.store.free_what_comes()
+            for _ in range(3):
+                last = here.keep(3)
+                for hub in HUBS:
+                    here.room.idle(next(HOURS) * PATIENCE_MS)
+                    here.says(hub, last)
+                here.says(THIRD_HUB, 0)
             chains.add(here.store.place().chain)
     assert len(chains) == 1
 
@@ -433,6 +437,63 @@ def test_a_hub_that_lost_its_pictures_is_known_to_have_after_a_start(tmp_path: P
     with three(tmp_path) as here:
         here.says(OTHER_HUB, here.keep(1))
         assert here.is_left(chain), "the third may be dead"
+
+
+def test_in_a_long_chain_a_hub_counts_again_that_was_left_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with three(tmp_path) as here:
+
+        def purged_and_lagged_behind() -> str:
+            assert here.purges(*HUBS)
+            here.says(HUB, 0)
+            here.says(OTHER_HUB, here.keep(1))
+            return here.store.place().chain
+
+        assert here.is_left(purged_and_lagged_behind())
+        chain = purged_and_lagged_behind()
+        assert not here.is_left(chain)
+        monkeypatch.setattr("device.store.LONG_CHAIN", 3)
+        assert here.is_left(chain)
+
+
+def test_an_envelope_that_rots_on_the_card_ends_the_chain_once_that_is_seen(tmp_path: Path) -> None:
+    """No hub can hold anything whole behind it."""
+    with opened(tmp_path, receipts=2) as store:
+        chain = keep_many(store, 5)
+        found = {seq: each for (_, seq), each in envelopes(tmp_path).items()}
+        (tmp_path / "kept" / f"{chain}-3.envelope").write_bytes(b"rotten")
+        extras = tuple(Extra(found[seq].hash, seq) for seq in (4, 5))
+        assert store.settle(receipt(chain, 2, found[2].hash, whole=2, extras=extras))
+        assert [kept.seq for kept in store.waiting(2) if store.read(kept) is None] == [3]
+        assert store.settle(receipt(chain, 2, found[2].hash, hub=OTHER_HUB, whole=2, extras=extras))
+        assert store.place().chain != chain
+
+
+def test_a_filed_receipt_that_rotted_stops_nothing(tmp_path: Path) -> None:
+    with three(tmp_path) as here:
+        assert here.purges(*ALL_THREE)
+    with closing(sqlite3.connect(tmp_path / "index.db")) as index, index:
+        index.execute("UPDATE receipt SET text = CAST(replace(CAST(text AS TEXT), 'whole', 'wholf') AS BLOB)")
+    with three(tmp_path) as here:
+        chain = here.store.place().chain
+        here.says(HUB, here.keep(1))
+        assert not here.is_left(chain)
+
+
+def test_a_chain_that_the_card_does_not_let_go_is_left_when_it_does(tmp_path: Path) -> None:
+    told: list[str] = []
+    with opened(tmp_path, told.append) as store:
+        chain = keep_many(store, 5)
+        hold(store, tmp_path, chain, 4)
+        assert store.purge(ALL) > 0
+        with closing(sqlite3.connect(tmp_path / "index.db")) as index, index:
+            index.execute("CREATE TRIGGER no BEFORE INSERT ON chain BEGIN SELECT RAISE(ABORT, 'no'); END")
+        with pytest.raises(CardError):
+            store.settle(receipt(chain, 0, NOTHING, at=9))
+        assert [each for each in told if "new chain" in each] == []
+        with closing(sqlite3.connect(tmp_path / "index.db")) as index, index:
+            index.execute("DROP TRIGGER no")
+        assert store.settle(receipt(chain, 0, NOTHING, at=9))
+        assert store.place().chain != chain
 
 
 def test_one_hub_that_has_a_gap_ends_no_chain(tmp_path: Path) -> None:

@@ -1,13 +1,15 @@
 """Three hubs of which two are enough: whatever befalls them, nothing forks, and with two alive the card never fills."""
 
+import itertools
 import random
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from device.room import PATIENCE_MS
 from device.store import Place, Store
-from tests.device.cards import envelopes, keep, opened
+from tests.device.cards import envelopes, keep, opened, room_on
 from tests.device.test_purge import ALL, ALL_THREE
 from tests.wire.samples import UNIT
 from wire import note
@@ -76,17 +78,16 @@ def meet(store: Store, folder: Path, hub: SomeHub, at: Iterator[int], most: int 
         hub.pictures |= asked_for
 
 
-def make_room(store: Store, wanted: int) -> None:
-    """As `Room` does."""
-    if store.purge(wanted) < wanted:
-        store.free_what_comes()
-
-
 @pytest.mark.parametrize(
     "seed", [pytest.param(seed, marks=[pytest.mark.hunt] if seed >= SEEDS // 20 else []) for seed in range(SEEDS)]
 )
-def test_with_two_hubs_alive_what_is_kept_in_the_end_is_purged_and_chains_are_few(tmp_path: Path, seed: int) -> None:
-    rng, hubs, at = random.Random(seed), [SomeHub(signer) for signer in ALL_THREE], iter(range(1, 1 << 30))
+def test_with_two_hubs_alive_what_is_kept_in_the_end_is_purged_and_chains_are_few(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    """Room is always short; in the end there is one long start, or there are three."""
+    monkeypatch.setattr("device.store.LONG_CHAIN", 10)
+    rng, hubs = random.Random(seed), [SomeHub(signer) for signer in ALL_THREE]
+    at, hours = itertools.count(1), itertools.count(1)
     kept = set[tuple[str, int]]()
 
     def keep_some(store: Store, count: int) -> None:
@@ -97,6 +98,7 @@ def test_with_two_hubs_alive_what_is_kept_in_the_end_is_purged_and_chains_are_fe
 
     for _ in range(4):
         with opened(tmp_path, hubs=ALL_THREE, receipts=2) as store:
+            room = room_on(tmp_path, store)
             for _ in range(10):
                 hub = rng.choice(hubs)
                 match rng.choice("kkkmmmmprbdan"):
@@ -105,7 +107,8 @@ def test_with_two_hubs_alive_what_is_kept_in_the_end_is_purged_and_chains_are_fe
                     case "m" if hub.is_alive:
                         meet(store, tmp_path, hub, at, rng.choice((1, 2, 99)))
                     case "p":
-                        make_room(store, rng.choice((1, 3000, ALL)))
+                        store.purge(rng.choice((1, 3000, ALL)))
+                        room.idle(next(hours) * PATIENCE_MS)
                     case "b":
                         hub.back_up()
                     case "r":
@@ -119,14 +122,16 @@ def test_with_two_hubs_alive_what_is_kept_in_the_end_is_purged_and_chains_are_fe
     dead, chains, end = rng.choice(hubs), set[str](), Place("", 0, "")
     for hub in hubs:
         hub.is_alive, hub.has_room = hub is not dead, True
-    for _ in range(3):
+    lives = 1 if seed % 2 else 3
+    for _ in range(lives):
         with opened(tmp_path, hubs=ALL_THREE, receipts=2) as store:
-            for _ in range(4):
+            room = room_on(tmp_path, store)
+            for _ in range(18 // lives):
                 keep_some(store, 5)
                 for hub in hubs:
                     if hub.is_alive:
                         meet(store, tmp_path, hub, at)
-                make_room(store, ALL)
+                room.idle(next(hours) * PATIENCE_MS)
                 chains.add(store.place().chain)
             end = store.place()
     assert [seq for chain, seq in envelopes(tmp_path) if chain == end.chain] == [end.seq - 1]
