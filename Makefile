@@ -25,6 +25,7 @@ demo: .venv/stamp ## watch units, a broker and a hub carry actas to their totals
 test: check .venv/picamera2/stamp ## run every check, then every test but the hunts
 	@.ci/apt mosquitto postgresql openssl strace iproute2 e2fsprogs gcc libc6-dev mtools mosquitto-dev libmosquitto-dev \
 		nftables swtpm tpm2-tools libtss2-tcti-swtpm0 rauc squashfs-tools python3-yaml
+	@.ci/apt --try dosfstools exfatprogs fuse3 fusefat exfat-fuse
 	$(BIN)/pytest $(WORKERS)
 
 check: .venv/stamp ## lint, formatting, types and import contracts

@@ -9,7 +9,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from functools import cache, partial
 from pathlib import Path
@@ -25,6 +24,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from rich.console import Console
 
+import device.reader
 from device.__main__ import main
 from device.archive import ANY, SECONDS_MAX, Answer, Entry, Gone, Identity, Looker, Page, Seen, read_archive
 from device.progress import Shown, Tally
@@ -641,21 +641,9 @@ def test_a_busy_machine_reads_no_less(tmp_path: Path) -> None:
     assert (seen.reading.payloads, seen.reading.how) == ((payload,), "grid")
 
 
-def waiting_looker(profile_id: str) -> Callable[[Entry | Page], Answer]:
-    """What has to wait for its turn on a crowded core."""
-    look = fake_looker(profile_id)
-
-    def late(request: Entry | Page) -> Answer:
-        time.sleep(12 if isinstance(request, Page) else 0)
-        return look(request)
-
-    return late
-
-
-def test_a_worker_that_waits_long_for_its_turn_is_not_given_up(tmp_path: Path) -> None:
-    picture, out = fake(tmp_path / "a.jpg", PAYLOADS[0]), tmp_path / "out.csv"
-    run(picture, out=out, make=waiting_looker)
-    assert [row["state"] for row in rows_of(out)] == ["read"]
+def test_a_dozen_workers_on_one_core_are_not_given_up() -> None:
+    """Noise of 64 megapixels as PNG with alpha takes longest to decode: 3 s here."""
+    assert SECONDS_MAX >= 12 * (device.reader.SECONDS_MAX + 3)
 
 
 def test_a_file_that_changed_is_read_again(tmp_path: Path) -> None:
