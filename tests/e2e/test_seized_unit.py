@@ -41,7 +41,7 @@ OPERATORS = KeySigner("cards", signing_key("seized operators"))
 
 DAY = 86_400
 
-HEX = "[0-9a-fA-F]{16,}"  # hashes, and what is left of one at the end of a page of the index; digits are searched for apart
+HEX = "[0-9a-fA-F]{16,}"  # hashes, and what is left of one where a page of the index ends
 NOTE_WORDS = (
     '"(?:at|chain|chunks|deployment|extras|hash|hub|missing|pictures|prev|record|seq|sha256|size|unit|whole)":',
     "testigo/(?:envelope|receipt|refused|holding)/1",
