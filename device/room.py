@@ -5,7 +5,7 @@ Nothing else is ever deleted: on a card that is full of what waits, keeping fail
 
 from device.log import Event
 from device.ports import Ms, Storage
-from device.store import CardError, Store
+from device.store import CardError, Kept, Store
 from wire.log import Log
 
 PHOTOGRAPH_BYTES = 4_000_000
@@ -42,7 +42,7 @@ class Room:
         self._storage = storage
         self._log = log
         self._look_at: Ms = 0
-        self._held_back = "", 0
+        self._held_back: Kept | None = None
         self._since: Ms = 0
         self.is_short = False
 
@@ -72,9 +72,8 @@ class Room:
         return freed > 0
 
     def _mind_what_is_held_back(self, now: Ms) -> None:
-        place = self._store.place()
-        held_back = place.chain, self._store.held_back()
+        held_back = self._store.held_back()
         if held_back != self._held_back:
             self._held_back, self._since = held_back, now
-        elif held_back[1] and now - self._since >= PATIENCE_MS:
+        elif held_back and now - self._since >= PATIENCE_MS:
             self._store.free_what_comes()

@@ -564,7 +564,7 @@ class Store:
 
         Nothing is read from a picture that does not have its bytes any more, which is told once.
         """
-        if not self._pictures.select().where(self._pictures.sha256 == sha256).exists():
+        if not self._is_named(sha256):
             return b""
         name = f"{sha256}.picture"
         try:
@@ -686,12 +686,12 @@ class Store:
         return (seq, whole, missing) != before or extras.count() != named
 
     @_asking
-    def held_back(self) -> int:
-        """The oldest record of the present chain that some hub has, and too few hold whole: its `seq`; 0 for none."""
+    def held_back(self) -> Kept | None:
+        """The oldest record of the present chain that some hub has, and too few hold whole."""
         table = self._envelopes
-        held = table.select(table.seq).where(table.chain_id == self._chain, self._held_by(self._counted) > 0)
+        held = self._joined().where(table.chain_id == self._chain, self._held_by(self._counted) > 0)
         row = held.where(self._held_whole_by(self._counted) < self.purge_receipts).order_by(table.seq).first()
-        return row["seq"] if row else 0
+        return Kept(row["chain"], row["seq"], row["publication"]) if row else None
 
     @_asking
     def free_what_comes(self) -> None:
@@ -705,8 +705,8 @@ class Store:
         self._leave_chain_of(self._stuck())
 
     def _leave_chain_of(self, stuck: Sequence[str]) -> None:
-        for hub in [hub for hub in stuck if hub not in self._left_for][:1]:
-            self._leave_chain(hub, "lacks what has gone from this chain")
+        if not_yet := [hub for hub in stuck if hub not in self._left_for]:
+            self._leave_chain(not_yet[0], "lacks what has gone from this chain")
 
     def _stuck(self) -> list[str]:
         """The hubs that can hold nothing more of the present chain whole, by their last receipts.
@@ -827,10 +827,13 @@ class Store:
         has_rotted = Kept(self._place.chain, seq, "").file_name in self._told
         return seq < self._place.seq and (has_rotted or not here.exists())
 
+    def _is_named(self, sha256: str) -> bool:
+        """Whether a record on the card names that picture."""
+        return bool(self._pictures.select().where(self._pictures.sha256 == sha256).exists())
+
     def _has(self, sha256: str) -> bool:
         """Whether a picture is on the card, as far as is known."""
-        is_named = self._pictures.select().where(self._pictures.sha256 == sha256).exists()
-        return bool(is_named) and f"{sha256}.picture" not in self._told
+        return self._is_named(sha256) and f"{sha256}.picture" not in self._told
 
     def _left_alone(self, chain_id: int, seq: int) -> str | None:
         """The hash of an envelope that was left alone for its pictures: what was before it is receipted with it."""

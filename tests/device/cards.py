@@ -15,7 +15,7 @@ from device.store import Place, Store
 from sim.body import SimStorage
 from sim.clock import SteppedClock
 from tests.device.world import acta
-from tests.wire.samples import DEPLOYMENT, HUB, OPENERS, OTHER_HUB, TRUSTED, UNIT
+from tests.wire.samples import DEPLOYMENT, HUB, OPENERS, OTHER_HUB, UNIT
 from wire import note
 from wire.envelope import Envelope, context, split
 from wire.fields import NOTHING
@@ -122,4 +122,4 @@ def receipt(
     stated = Receipt(
         at=at, chain=chain, extras=extras, hash=hash_, hub=name, missing=missing, seq=seq, unit=unit, whole=whole
     )
-    return note.read(note.write(stated, hub), Receipt, TRUSTED)
+    return note.read(note.write(stated, hub), Receipt, {name: hub.verifier})

@@ -16,7 +16,7 @@ from device.log import Event
 from device.room import PATIENCE_MS
 from device.store import ROOM_BYTES_MIN, CardError, Store
 from tests.device.cards import PHOTOGRAPH, envelopes, keep, keep_many, offered, opened, receipt, room_on
-from tests.wire.samples import HUB, OTHER_HUB, STRANGER, UNIT, signing_key
+from tests.wire.samples import HUB, OTHER_HUB, STRANGER, signing_key
 from wire import note
 from wire.fields import NOTHING
 from wire.note import KeySigner
@@ -253,8 +253,7 @@ def test_a_hub_that_lost_one_picture_that_was_purged_ends_no_chain(tmp_path: Pat
     with opened(tmp_path, receipts=2) as store:
         chain = keep_many(store, 30)
         found = {seq: each for (_, seq), each in envelopes(tmp_path).items()}
-        for hub in HUBS:
-            assert store.settle(receipt(chain, 8, found[8].hash, hub=hub, whole=8, at=1))
+        hold(store, tmp_path, chain, 8)
         assert store.purge(ALL)
         lacked = [1, *range(10, 9 + MISSING_MAX)] if full else []
         missing = tuple(Missing((0,), found[seq].statement.pictures[0].sha256) for seq in lacked)
@@ -273,24 +272,14 @@ class Three:
 
     def __init__(self, folder: Path, store: Store) -> None:
         self.folder, self.store, self.room = folder, store, room_on(folder, store)
-        self.trusted = {hub.verifier.name: hub.verifier for hub in ALL_THREE}
 
     def says(self, hub: KeySigner, seq: int, lost: Sequence[str] = ()) -> None:
         """A hub says that it holds so much of the present chain, but for some pictures."""
         chain = self.store.place().chain
         held = envelopes(self.folder).get((chain, seq))
-        stated = Receipt(
-            at=next(LATER),
-            chain=chain,
-            extras=(),
-            hash=held.hash if held else NOTHING,
-            hub=hub.verifier.name,
-            missing=tuple(Missing((0,), sha256) for sha256 in lost),
-            seq=seq,
-            unit=UNIT.verifier.name,
-            whole=0 if lost else seq,
-        )
-        assert self.store.settle(note.read(note.write(stated, hub), Receipt, self.trusted))
+        hash_, missing = held.hash if held else NOTHING, tuple(Missing((0,), sha256) for sha256 in lost)
+        whole = 0 if lost else seq
+        assert self.store.settle(receipt(chain, seq, hash_, hub=hub, missing=missing, whole=whole, at=next(LATER)))
 
     def keep(self, count: int) -> int:
         """Keeps so many records more, and answers the `seq` of the last."""
@@ -418,8 +407,7 @@ def test_a_late_receipt_of_the_same_second_ends_no_chain(tmp_path: Path) -> None
         names = [found[seq].statement.pictures[0].sha256 for seq in range(1, MISSING_MAX + 1)]
         late = receipt(chain, 18, found[18].hash, missing=tuple(Missing((0,), name) for name in names), at=7)
         assert store.settle(late)
-        for hub in HUBS:
-            assert store.settle(receipt(chain, 18, found[18].hash, hub=hub, whole=18, at=7))
+        hold(store, tmp_path, chain, 18, at=7)
         assert store.purge(ALL)
         assert store.settle(late)
         assert store.place().chain == chain

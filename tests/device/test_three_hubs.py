@@ -9,15 +9,12 @@ import pytest
 
 from device.room import PATIENCE_MS
 from device.store import Place, Store
-from tests.device.cards import envelopes, keep, opened, room_on
+from tests.device.cards import envelopes, keep, opened, receipt, room_on
 from tests.device.test_purge import ALL, ALL_THREE
-from tests.wire.samples import UNIT
-from wire import note
 from wire.fields import NOTHING
 from wire.note import KeySigner, Note
 from wire.receipt import MISSING_MAX, Extra, Missing, Receipt
 
-TRUSTED = {hub.verifier.name: hub.verifier for hub in ALL_THREE}
 SEEDS = 200
 
 
@@ -43,18 +40,16 @@ class SomeHub:
         lacks = [seq for seq in sorted(held) if held[seq][1] not in self.pictures]
         # Where it has no room, it asks for nothing.
         missing = tuple(Missing((0,), held[seq][1]) for seq in lacks)[:MISSING_MAX] if self.has_room else ()
-        stated = Receipt(
-            at=at,
-            chain=chain,
+        return receipt(
+            chain,
+            end,
+            held[end][0] if end else NOTHING,
+            hub=self.signer,
             extras=tuple(Extra(held[seq][0], seq) for seq in sorted(held) if seq > end),
-            hash=held[end][0] if end else NOTHING,
-            hub=self.name,
             missing=missing,
-            seq=end,
-            unit=UNIT.verifier.name,
             whole=min([end, *(seq - 1 for seq in lacks)]),
+            at=at,
         )
-        return note.read(note.write(stated, self.signer), Receipt, TRUSTED)
 
 
 def meet(store: Store, folder: Path, hub: SomeHub, at: Iterator[int], most: int = 99) -> None:
