@@ -11,7 +11,8 @@ def main(folder: Path) -> None:
     with opened(folder) as store:
         for number in itertools.count(1):
             place = keep(store, number)
-            print(place.chain, place.seq, flush=True)
+            sys.stdout.write(f"{place.chain} {place.seq}\n")  # in one piece, however Python buffers: print writes four
+            sys.stdout.flush()
 
 
 if __name__ == "__main__":
