@@ -5,7 +5,7 @@ Nothing else is ever deleted: on a card that is full of what waits, keeping fail
 
 from device.log import Event
 from device.ports import Ms, Storage
-from device.store import CardError, Kept, Store
+from device.store import Kept, Store
 from wire.log import Log
 
 PHOTOGRAPH_BYTES = 4_000_000
@@ -21,8 +21,12 @@ PORTION_BYTES = 4 * PHOTOGRAPH_BYTES
 LOOK_MS = 5_000
 """How often to look: less is kept in that time than a portion frees."""
 
+LOOK_MS_MAX = 300_000
+"""After a card has refused: each time after twice the time, up to this."""
+
 PATIENCE_MS = 3_600_000
-"""So long the same record may hold a purge back, for a hub that is slow or away is there again by then mostly."""
+"""So long, in one start, the same record may hold a purge back: a hub that is slow or away is mostly there again by
+then."""
 
 
 class Room:
@@ -42,33 +46,36 @@ class Room:
         self._storage = storage
         self._log = log
         self._look_at: Ms = 0
+        self._wait: Ms = LOOK_MS
         self._held_back: Kept | None = None
         self._since: Ms = 0
         self.is_short = False
 
-    def idle(self, now: Ms) -> bool:
-        """Makes room while nobody waits for the unit; whether `is_short` has changed.
+    def idle(self, now: Ms) -> None:
+        """Makes room while nobody waits for the unit, and sees whether it `is_short`.
 
         Raises:
-            OSError: the card does not even tell what is free.
+            CardError: the card lets nothing go.
+            OSError: it does not even tell what is free.
         """
         if now < self._look_at:
-            return False
-        self._look_at, before = now + LOOK_MS, self.is_short
-        self.is_short = self._storage.free() < ROOM_BYTES and not self._purge(now)
-        return self.is_short is not before
+            return
+        self._look_at, self._wait = now + self._wait, min(2 * self._wait, LOOK_MS_MAX)
+        self.is_short = self._storage.free() < ROOM_BYTES
+        if self.is_short:
+            self.is_short = not self._purge(now)
+        self._look_at, self._wait = now + LOOK_MS, LOOK_MS
 
     def _purge(self, now: Ms) -> bool:
         """Purges a portion; whether anything went."""
         freed = 0
         try:
             freed = self._store.purge(PORTION_BYTES)
-            if freed:
-                self._log(Event.PURGED, bytes=freed)
+        finally:
             if freed < PORTION_BYTES:
                 self._mind_what_is_held_back(now)
-        except CardError as error:
-            self._log(Event.CARD_BAD, why=str(error))
+        if freed:
+            self._log(Event.PURGED, bytes=freed)
         return freed > 0
 
     def _mind_what_is_held_back(self, now: Ms) -> None:

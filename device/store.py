@@ -52,7 +52,7 @@ SQLite's log grows to 4 MB, and what is in it must find room in the index as wel
 _DIGESTED_MAX = 64
 """Of how many pictures the chunks' digests are remembered; each has some dozens."""
 
-_VERSION = 3
+_VERSION = 4
 _SCHEMA = f"""
 BEGIN IMMEDIATE;
 CREATE TABLE chain (id INTEGER PRIMARY KEY, chain TEXT NOT NULL UNIQUE);
@@ -70,7 +70,8 @@ CREATE TABLE missing (
     hub TEXT NOT NULL, chain_id INTEGER NOT NULL REFERENCES chain, sha256 TEXT NOT NULL,
     PRIMARY KEY (hub, chain_id, sha256)) WITHOUT ROWID;
 CREATE TABLE extra (
-    hub TEXT NOT NULL, envelope_id INTEGER NOT NULL REFERENCES envelope, PRIMARY KEY (hub, envelope_id)) WITHOUT ROWID;
+    hub TEXT NOT NULL, envelope_id INTEGER NOT NULL REFERENCES envelope, whole INTEGER NOT NULL,
+    PRIMARY KEY (hub, envelope_id)) WITHOUT ROWID;
 CREATE INDEX extra_envelope ON extra (envelope_id);
 CREATE TABLE boot (id INTEGER PRIMARY KEY);
 PRAGMA user_version={_VERSION};
@@ -78,7 +79,7 @@ COMMIT;
 """
 """`envelope.publication` is the SHA-256 of the file; `receipt` is the youngest of a hub for a chain, and `hub` its name
 and key: what another key signed under the same name counts no more. `missing` is which pictures of the chain this hub
-lacks, where that receipt names all of them."""
+lacks, where that receipt names all of them; `extra.whole` whether that receipt itself says so."""
 
 
 _UNREADABLE = (sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_IOERR_SHORT_READ)
@@ -202,6 +203,7 @@ class Store:
         self._built: dict[tuple[str | int, ...], tuple[str, Any]] = {}
         self._told: set[str] = set()
         self._left_for: set[str] = set()
+        self._refused: set[int] = set()
         self._digests: dict[str, tuple[bytes, ...]] = {}
         self.aside = ThreadPoolExecutor(1, "card")
         self.folder = storage.folder / "kept"
@@ -212,7 +214,7 @@ class Store:
         self._pictures = self._table("picture", "sha256", "envelope_id")
         self._receipts = self._table("receipt", "hub", "chain_id", "seq", "whole", "at", "text")
         self._missing = self._table("missing", "hub", "chain_id", "sha256")
-        self._extras = self._table("extra", "hub", "envelope_id")
+        self._extras = self._table("extra", "hub", "envelope_id", "whole")
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             durable.sync_folder(storage.folder)
@@ -338,7 +340,8 @@ class Store:
     def _purge_on(self, names: set[str]) -> Iterator[str]:
         """Ends a purge that a cut has ended: of receipted records without an envelope the rest goes, too."""
         try:
-            self._remove([row for row in self._purgeable(ever=True) if row.kept.file_name not in names])
+            begun = (row for row in self._purgeable(ever=True) if row[1].file_name not in names)
+            self._remove([self._with_pictures(*row) for row in begun])
         except OSError as error:
             yield f"what was being purged cannot be removed and was left alone: {error}"
 
@@ -655,8 +658,8 @@ class Store:
             missing.clear()  # there may be more
         of_hub = (self._missing.hub == hub) & (self._missing.chain_id == chain_id)
         lacked = {row["sha256"] for row in self._missing.select(self._missing.sha256).where(of_hub)}
-        extras = self._extras.select().where(self._extras.hub == hub)
-        named = extras.count()
+        extras = self._extras.select(fn.COUNT(1), fn.TOTAL(self._extras.whole)).where(self._extras.hub == hub)
+        named = extras.tuples().first()
         with self._transaction():
             if filed and statement.at == filed["at"]:  # of one second: nobody knows which came first
                 if filed["seq"] == seq:
@@ -679,11 +682,12 @@ class Store:
             for extra in statement.extras:
                 envelope_id = self._envelope_id(chain_id, extra.seq, extra.hash)
                 if envelope_id is not None:
-                    self._extras.insert(hub=hub, envelope_id=envelope_id).on_conflict_ignore().execute()
+                    named_now = self._extras.insert(hub=hub, envelope_id=envelope_id, whole=extra.whole)
+                    (named_now.on_conflict_replace() if extra.whole else named_now.on_conflict_ignore()).execute()
         # As it came, and not as it is dated: who dates one far ahead would else be the last for ever.
         self._last_receipt = receipt.hash
         before = (filed["seq"], filed["whole"], lacked) if filed else (0, 0, lacked)
-        return (seq, whole, missing) != before or extras.count() != named
+        return (seq, whole, missing) != before or extras.tuples().first() != named
 
     @_asking
     def held_back(self) -> Kept | None:
@@ -709,7 +713,7 @@ class Store:
             self._leave_chain(not_yet[0], "lacks what has gone from this chain")
 
     def _stuck(self) -> list[str]:
-        """The hubs that can hold nothing more of the present chain whole, by their last receipts.
+        """The hubs that can hold no more of the present chain whole than a receipt can name, by their last receipts.
 
         Of such a one what it lacks next has gone from here; or it lacks more pictures than its receipts can name, none
         of which can be given to it.
@@ -731,6 +735,7 @@ class Store:
         """What a hub named beyond a gap before and would name again, if it still held it.
 
         A receipt with room left names all; a full one names some only, and yet says that the first after `seq` lacks.
+        Whether one that it does not name is whole, nobody knows any more: nothing may be purged for it.
         """
         table, is_all = self._envelopes, every or len(statement.extras) < EXTRAS_MAX
         told_of = table.chain_id == chain_id
@@ -739,7 +744,10 @@ class Store:
             last = max(each.seq for each in statement.extras)
             told_of &= (table.seq <= statement.seq + 1) | (table.seq > last)
         envelopes = table.select(table.id).where(told_of)
-        self._extras.delete().where(self._extras.hub == hub, self._extras.envelope_id.in_(envelopes)).execute()
+        of_hub = self._extras.hub == hub
+        self._extras.delete().where(of_hub, self._extras.envelope_id.in_(envelopes)).execute()
+        of_chain = table.select(table.id).where(table.chain_id == chain_id)
+        self._extras.update(whole=False).where(of_hub, self._extras.envelope_id.in_(of_chain)).execute()
 
     @_asking
     def purge(self, room: int) -> int:
@@ -750,28 +758,41 @@ class Store:
         Args:
             room: about how many bytes are wanted.
 
+        A record of which the card does not let a file go is told once, and tried again after all others.
+
         Returns:
             How many bytes were freed; fewer than wanted when nothing more may go.
 
         Raises:
-            CardError: the card refused; what has gone may go, and `recover` finishes it.
+            CardError: the card let nothing go, or refused altogether; what has gone may go, and `recover` finishes it.
         """
         self.recover()
-        going, freed = list[_Row](), 0
-        for row in self._purgeable():
-            if freed >= room:
-                break
-            going.append(row)
-            freed += sum(_size(self.folder / name) for name in (row.kept.file_name, *row.pictures))
-        self._is_sure = False
-        try:
-            self._remove(going)
-        except OSError as error:
-            raise CardError(f"card: {len(going)} receipted records could not be purged: {error}: change it") from error
-        self._is_sure = True
+        freed, stayed = self._purge(room)
+        if stayed and freed < room:
+            more, stayed = self._purge(room - freed)
+            freed += more
+        if stayed and not freed:
+            raise CardError(f"card: {stayed} receipted records could not be purged, the log says why: change it")
         return freed
 
-    def _purgeable(self, *, ever: bool = False) -> "Iterator[_Row]":
+    def _purge(self, room: int) -> tuple[int, int]:
+        """Removes what may go, once; how many bytes went, and how many records that should have gone stayed."""
+        going, wanted = dict[_Row, int](), room
+        for found in self._purgeable():
+            if wanted <= 0:
+                break
+            row = self._with_pictures(*found)
+            going[row] = sum(_size(self.folder / name) for name in (row.kept.file_name, *row.pictures))
+            wanted -= going[row]
+        self._is_sure = False
+        try:
+            gone = self._remove(list(going))
+        except OSError as error:
+            raise CardError(f"card: {len(going)} receipted records could not be purged: {error}: change it") from error
+        self._is_sure = len(gone) == len(going)
+        return sum(going[row] for row in gone), len(going) - len(gone)
+
+    def _purgeable(self, *, ever: bool = False) -> Iterator[tuple[int, Kept]]:
         """What may be purged, the oldest first; with `ever`, also by receipts of hubs that have ceased to count.
 
         What hubs hold whole mostly has no gap before it; a picture that is lost for good keeps its own record only.
@@ -780,28 +801,51 @@ class Store:
         has_later = later.select(1).where(later.chain_id == table.chain_id, later.seq > table.seq)
         held_by = self._held_whole_by(None if ever else self._counted)
         query = self._joined(table.id).where(held_by >= self.purge_receipts, fn.EXISTS(has_later))
-        for row in query.order_by(table.chain_id, table.seq).iterator():
-            named = self._pictures.select(self._pictures.sha256).where(self._pictures.envelope_id == row["id"])
-            pictures = tuple(f"{picture['sha256']}.picture" for picture in named)
-            yield _Row(row["id"], Kept(row["chain"], row["seq"], row["publication"]), pictures)
+        refused_last = [table.id.in_(list(self._refused))] if self._refused else []
+        for row in query.order_by(*refused_last, table.chain_id, table.seq).iterator():
+            yield row["id"], Kept(row["chain"], row["seq"], row["publication"])
 
-    def _remove(self, rows: "Sequence[_Row]") -> None:
+    def _with_pictures(self, envelope_id: int, kept: Kept) -> "_Row":
+        named = self._pictures.select(self._pictures.sha256).where(self._pictures.envelope_id == envelope_id)
+        return _Row(envelope_id, kept, tuple(f"{picture['sha256']}.picture" for picture in named))
+
+    def _remove(self, rows: "Sequence[_Row]") -> "Sequence[_Row]":
         """Removes records, so that after a cut at any step each is whole, or has a row but no envelope, or is gone.
 
         The second are removed at the next start. Were a picture or a row to go first, what is left might be taken for a
         record that was never whole, or be adopted again.
+
+        Returns:
+            Those that have gone: the others have a file that the card does not let go.
+
+        Raises:
+            OSError: the card does not sync what went.
         """
         if not rows:
-            return
-        for files in ([row.kept.file_name for row in rows], [name for row in rows for name in row.pictures]):
-            for name in files:
-                (self.folder / name).unlink(missing_ok=True)
-            durable.sync_folder(self.folder)
+            return []
+        gone = [row for row in rows if self._unlink(row, (row.kept.file_name,))]
+        durable.sync_folder(self.folder)
+        gone = [row for row in gone if self._unlink(row, row.pictures)]
+        durable.sync_folder(self.folder)
         with self._transaction():
-            for row in rows:
+            for row in gone:
                 self._pictures.delete().where(self._pictures.envelope_id == row.id).execute()
                 self._extras.delete().where(self._extras.envelope_id == row.id).execute()
                 self._envelopes.delete().where(self._envelopes.id == row.id).execute()
+        return gone
+
+    def _unlink(self, row: "_Row", names: Sequence[str]) -> bool:
+        """Removes files of a record that may go; whether all have gone. Is it not so, that is told once a record."""
+        refusals = list[OSError]()
+        for name in names:
+            try:
+                (self.folder / name).unlink(missing_ok=True)
+            except OSError as error:
+                refusals.append(error)
+        if refusals and row.id not in self._refused:
+            self._refused.add(row.id)
+            self._log(Event.CARD_BAD, why=f"card: {refusals[0]}: what hubs hold cannot be removed: change the card")
+        return not refusals
 
     def _agreed(self, chain_id: int, seq: int, hash_: str) -> int | None:
         """Up to where this card agrees with a hub that `hash_` is the `seq`th envelope's; None where it does not.
@@ -885,13 +929,17 @@ class Store:
     def _held_whole_by(self, hubs: list[str] | None) -> Any:
         """How many of these hubs, of all there ever were for None, hold an envelope and all its pictures.
 
+        Beyond a gap, that is what a hub's youngest receipt says of the envelope itself.
         A hub is one by its name, however many keys it has had.
         """
         table, missing, picture, envelope = self._receipts, self._missing, self._pictures, self._envelopes
         lacked = missing.select(1).where(missing.hub == table.hub, missing.chain_id == table.chain_id)
         lacks = lacked.join(picture, on=picture.sha256 == missing.sha256).where(picture.envelope_id == envelope.id)
         is_whole = (table.whole >= envelope.seq) | (fn.EXISTS(lacked) & ~fn.EXISTS(lacks))
-        held = (table.chain_id == envelope.chain_id) & (table.seq >= envelope.seq) & is_whole
+        extra = self._extras
+        named = extra.select(1).where(extra.hub == table.hub, extra.envelope_id == envelope.id, extra.whole)
+        is_held_whole = ((table.seq >= envelope.seq) & is_whole) | fn.EXISTS(named)
+        held = (table.chain_id == envelope.chain_id) & is_held_whole
         if hubs is not None:
             held &= table.hub.in_(hubs)
         name = fn.SUBSTR(table.hub, 1, fn.INSTR(table.hub, "+") - 1)
@@ -960,8 +1008,8 @@ def _refused(error: Exception) -> CardError:
 
 
 def _size(path: Path) -> int:
-    """Its bytes; none if it is not there."""
+    """Its bytes, as far as is known; none if it is not there."""
     try:
         return path.stat().st_size
-    except FileNotFoundError:
+    except OSError:
         return 0

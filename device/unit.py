@@ -52,6 +52,7 @@ from device.room import Room
 from device.scan import (
     LOOK_MS_MAX,
     Failed,
+    Faulted,
     Held,
     Idle,
     Keep,
@@ -310,7 +311,7 @@ class Unit:
         self._scan(Woke(now, self._waited_for))
         self._with_card(self._custody.wake)
         self._with_card(lambda: self._beat(now))
-        if self._is_between:
+        if self._is_between or isinstance(self._state, Faulted):
             self._with_card(lambda: self._make_room(now))
         if self._sticks.wake(now):
             self._with_card(lambda: self._custody.show(self._sticks.signal))
@@ -334,7 +335,7 @@ class Unit:
         """
         try:
             act()
-        except (CardError, OSError) as error:
+        except (CardError, MemoryError, OSError) as error:
             if (now := self._now()) >= self._card_told_at:
                 self._card_told_at = now + CARD_TOLD_MS
                 self._log(Event.CARD_BAD, why=str(error))
@@ -354,10 +355,15 @@ class Unit:
                 self._with_card(self._custody.kept)
 
     def _make_room(self, now: Ms) -> None:
-        if self._room.idle(now):
-            if self._room.is_short:
-                self._log(Event.CARD_SHORT, free=self._body.storage.free())
-            self._show(Signal.IDLE)
+        was_short = self._room.is_short
+        try:
+            self._room.idle(now)
+        finally:
+            if self._room.is_short is not was_short:
+                if self._room.is_short:
+                    self._log(Event.CARD_SHORT, free=self._body.storage.free())
+                if self._is_between:
+                    self._show(Signal.IDLE)
 
     def _beat(self, now: Ms) -> None:
         """Says how the unit is, when it is time, and what its bench saw; without a link, it is time again later."""

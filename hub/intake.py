@@ -580,7 +580,7 @@ class _Batch:
         receipt = Receipt(
             at=0,
             chain=chain.chain,
-            extras=tuple(Extra(place.hash, place.seq) for place in self._extras(chain)),
+            extras=tuple(Extra(place.hash, place.seq, place.whole) for place in self._extras(chain)),
             hash=chain.hash,
             hub=self._intake.keys.signer.verifier.name,
             missing=tuple(Missing(lacking[each], each.name.sha256) for each in missing),

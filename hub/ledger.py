@@ -263,7 +263,7 @@ class Chain:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """An envelope's place in its chain."""
+    """An envelope's place in its chain; it is `whole` when all its pictures are held, too."""
 
     id: int
     seq: int
@@ -271,6 +271,7 @@ class Place:
     prev: str
     stray: bool
     fault: str
+    whole: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -403,7 +404,8 @@ class _Prepared:
 def _built(*, postgresql: bool) -> Mapping[str, tuple[str, Sequence[Any]]]:
     """The queries that are asked for each chain or picture of each batch, as SQL for a kind of database."""
     row, chain, seq = EnvelopeRow, EnvelopeRow.chain == _slot(0), EnvelopeRow.seq
-    places = row.select(row.id, row.seq, row.hash, row.prev, row.stray, row.fault).order_by(row.seq, row.id)
+    columns = (row.id, row.seq, row.hash, row.prev, row.stray, row.fault, row.whole)
+    places = row.select(*columns).order_by(row.seq, row.id)
     # Said so, and not as `NOT whole`, SQLite takes the index, and does not read all of a long chain.
     incomplete = chain & (row.whole == Value(False, converter=False)) & ~row.stray
     lacking = (PictureRow.id, PictureRow.sha256, PictureRow.size, seq)
@@ -602,8 +604,8 @@ class Ledger:
 
     def _places(self, name: str, chain: Chain, *arguments: int | str) -> list[Place]:
         return [
-            Place(id_, seq, hash_, prev, bool(stray), fault)
-            for id_, seq, hash_, prev, stray, fault in self._prepared[name](chain.id, *arguments)
+            Place(id_, seq, hash_, prev, bool(stray), fault, bool(whole))
+            for id_, seq, hash_, prev, stray, fault, whole in self._prepared[name](chain.id, *arguments)
         ]
 
     def strays_beside(self, chain: Chain) -> int:

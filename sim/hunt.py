@@ -647,9 +647,8 @@ class _World:
         )
 
     def _waits(self, unit: SimUnit) -> int:
-        """What of a unit's is not where it belongs; where a hub lacks what only another can give, its lamp may stay."""
-        waiting = unit.unit.store.waiting_count(unit.settings.receipts)
-        return self.oracle.left(unit.name) or (0 if self.oracle.lacks(unit.name) else waiting)
+        """What of a unit's is not where it belongs, or not receipted, so that its lamp stays on."""
+        return self.oracle.left(unit.name) or unit.unit.store.waiting_count(unit.settings.receipts)
 
     def _unquiet(self) -> str:
         waiting = {unit.name: self._waits(unit) if unit.is_on else "off" for unit in self.units}

@@ -399,7 +399,7 @@ class Oracle:
             lacks = [seq for seq in wanted if rows.get(seq) != [self.written[unit, chain, seq].hash]]
             self._require(not lacks, "what is receipted is on the hub's disk", (of.settings.name, key, lacks))
             of.held[key] = receipt.seq
-        for seq in range(whole + 1, receipt.seq + 1):
+        for seq in (*range(whole + 1, receipt.seq + 1), *(extra.seq for extra in receipt.extras)):
             place = (unit, chain, seq)
             for picture in self.written[place].pictures if self._is_whole_by(receipt, place) else ():
                 path = of.settings.pictures / picture
@@ -462,22 +462,7 @@ class Oracle:
             self._require(not unexplained, "all that was kept is with every hub, whole", (name, unexplained[:3]))
             self._require(bool(lost) or counts[name] == true, "the totals are the truth", (name, counts[name], true))
         for unit, of in self._units.items():
-            if not self.lacks(unit):
-                self._settled(of, unit)
-
-    def lacks(self, unit: str) -> dict[str, list[Place]]:
-        """By hub, what it lacks of a unit's and can get from nobody but another hub.
-
-        It was purged from the card, and then lost with the hub's disk. Until it is brought there, the hub cannot say
-        that it holds what came after it: receipts have no word for a gap but for envelopes.
-        """
-        found: dict[str, list[Place]] = {}
-        for name, of_hub in self._hubs.items():
-            gone = [place for place in self._beyond_reach[name] if place[0] == unit]
-            if gone:
-                held = self._held(of_hub)
-                found[name] = [place for place in gone if place not in held]
-        return {name: places for name, places in found.items() if places}
+            self._settled(of, unit)
 
     def left(self, unit: str) -> int:
         """How many records of a card some hub does not hold whole, as its disk says."""
@@ -529,9 +514,10 @@ def says_whole(receipt: Receipt, seq: int, pictures: Iterable[str]) -> bool:
 
     That is point 7 of custody in docs/wire.md, read here again lest the oracle believe what the store believes.
     """
-    names_all = 0 < len(receipt.missing) < MISSING_MAX
-    if seq <= receipt.whole or seq > receipt.seq or not names_all:
-        return seq <= receipt.whole
+    if seq <= receipt.whole or any(extra.whole for extra in receipt.extras if extra.seq == seq):
+        return True
+    if seq > receipt.seq or not 0 < len(receipt.missing) < MISSING_MAX:
+        return False
     return {each.sha256 for each in receipt.missing}.isdisjoint(pictures)
 
 

@@ -26,10 +26,11 @@ HEARD_MAX = 16
 
 
 class Extra(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """An envelope that is held although one before it is not."""
+    """An envelope that is held although one before it is not, and whether all its pictures are."""
 
     hash: Hash
     seq: Positive
+    whole: bool
 
 
 class Missing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

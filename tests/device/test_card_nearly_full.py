@@ -8,8 +8,8 @@ import pytest
 from device.log import Event
 from device.room import LOOK_MS, PORTION_BYTES, ROOM_BYTES
 from device.scan import OPEN_MS, VERDICT_MS
-from device.signals import Signal
-from device.store import ROOM_BYTES_MIN
+from device.signals import FaultCode, Signal
+from device.store import ROOM_BYTES_MIN, Store
 from sim.body import SimStorage
 from tests.device.sites import Sites, sites
 
@@ -87,6 +87,60 @@ def test_the_sign_comes_again_after_each_verdict_and_goes_when_there_is_room(two
     leave_room(two, 2 * ROOM_BYTES)
     two.clock.run(2 * LOOK_MS)
     assert [signal for signal in two.unit.shown if not signal.on_link_lamp][-1] is Signal.IDLE
+
+
+@pytest.fixture
+def refusing(two: Sites) -> Sites:
+    """The unit again: its card is short of room, and does not let the only record go that may."""
+    two.scan(2)
+    assert two.settle(SETTLED_MS_MAX) is not None
+    (path,) = (two.unit.settings.card / "kept").glob("*-1.envelope")
+    path.unlink()
+    path.mkdir()
+    leave_room(two, ROOM_BYTES // 2)
+    return two
+
+
+def test_a_card_that_lets_nothing_go_is_told_shown_and_looked_at_ever_less(
+    refusing: Sites, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks, purge = list[int](), Store.purge
+
+    def look(store: Store, room: int) -> int:
+        looks.append(refusing.clock.ms())
+        return purge(store, room)
+
+    monkeypatch.setattr(Store, "purge", look)
+    before = len(refusing.unit.shown)
+    refusing.clock.run(3_600_000)
+    assert 10 < len(looks) <= 20, "twice as long each time, up to five minutes"
+    assert 3 < len(refusing.logged(Event.CARD_BAD)) <= len(looks) + 1
+    assert {FaultCode.CARD_WORN.signal, Signal.CARD_NEARLY_FULL} <= set(refusing.unit.shown[before:])
+    assert len(refusing.logged(Event.CARD_SHORT)) == 1
+
+
+def test_a_card_that_cannot_be_looked_at_for_want_of_memory_does_not_end_the_unit(
+    refusing: Sites, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(Store, "recover", raise_memory_error)
+        refusing.clock.run(4 * LOOK_MS)
+    assert "MemoryError" in "".join(refusing.logged(Event.CARD_BAD))
+    assert refusing.try_scan() is Signal.KEPT
+
+
+def raise_memory_error(_store: Store) -> None:
+    raise MemoryError("MemoryError")
+
+
+def test_room_is_made_and_told_of_while_a_fault_is_shown(two: Sites) -> None:
+    two.scan(3)
+    assert two.settle(SETTLED_MS_MAX) is not None
+    two.unit.body.camera.unplug()
+    assert two.try_scan() is FaultCode.CAMERA.signal
+    leave_room(two, ROOM_BYTES - PORTION_BYTES // 2)
+    two.clock.run(3 * LOOK_MS)
+    assert (seqs(two), len(two.logged(Event.CARD_SHORT))) == ([3], 1)
 
 
 def test_on_a_full_card_nothing_that_waits_is_deleted_and_a_press_says_so(two: Sites) -> None:

@@ -77,9 +77,12 @@ def test_a_receipt_that_names_none_or_perhaps_not_all_says_nothing_of_those_behi
         assert seqs(tmp_path) == [2, 3, 4]
 
 
-def test_a_record_beyond_a_gap_is_not_whole_whatever_is_missing(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("whole", "left"), [(False, [2, 4, 5, 6]), (True, [2, 4, 6])])
+def test_a_record_beyond_a_gap_is_whole_where_the_receipt_says_so_whatever_else_is_missing(
+    tmp_path: Path, whole: bool, left: list[int]
+) -> None:
     with opened(tmp_path) as store:
-        chain = keep_many(store, 5)
+        chain = keep_many(store, 6)
         found = envelopes(tmp_path)
         for hub in HUBS:
             said = receipt(
@@ -89,12 +92,12 @@ def test_a_record_beyond_a_gap_is_not_whole_whatever_is_missing(tmp_path: Path) 
                 hub=hub,
                 whole=1,
                 missing=lacks(pictures_of(tmp_path, chain, 2)),
-                extras=(Extra(found[chain, 5].hash, 5),),
+                extras=(Extra(found[chain, 5].hash, 5, whole),),
             )
             assert store.settle(said)
-        assert store.waiting_count(2) == 3
+        assert store.waiting_count(2) == len(left)
         store.purge(ALL)
-        assert seqs(tmp_path) == [2, 4, 5]
+        assert seqs(tmp_path) == left
 
 
 def test_a_younger_receipt_says_anew_what_is_missing_and_one_as_old_adds_what_is_whole(tmp_path: Path) -> None:
@@ -136,8 +139,8 @@ def test_a_hub_restored_to_a_place_that_was_purged_is_offered_all_that_is_left(t
         assert offered(store, 2) == {(chain, 2), (chain, 8)}
         assert store.place().chain != chain, "nothing behind the gap could be whole at that hub"
         assert told == [Event.HUB_RESTORED, Event.CARD_REPAIRED]
-        named = receipt(chain, 5, found[chain, 5].hash, whole=1, extras=(Extra(found[chain, 8].hash, 8),), at=3)
-        assert store.settle(named)
+        named = (Extra(found[chain, 8].hash, 8, whole=False),)
+        assert store.settle(receipt(chain, 5, found[chain, 5].hash, whole=1, extras=named, at=3))
         assert offered(store, 2) == {(chain, 2)}
     (tmp_path / "index.db").unlink()
     with opened(tmp_path) as store:

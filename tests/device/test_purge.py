@@ -91,6 +91,40 @@ def test_the_oldest_go_first_and_no_more_than_is_asked_for(tmp_path: Path) -> No
         assert seqs(tmp_path) == [4, 5, 6]
 
 
+@pytest.mark.parametrize("suffix", ["-1.envelope", ".picture"])
+def test_a_file_that_cannot_be_removed_keeps_its_own_record_only(tmp_path: Path, suffix: str) -> None:
+    told: list[str] = []
+    with opened(tmp_path, log=lambda _event, **facts: told.append(str(facts))) as store:
+        chain = keep_many(store, 9)
+        hold(store, tmp_path, chain, 8)
+        first = envelopes(tmp_path)[chain, 1].statement.pictures[0].sha256 if suffix == ".picture" else chain
+        path = tmp_path / "kept" / f"{first}{suffix}"
+        path.unlink()
+        path.mkdir()  # what cannot be removed as a file, as on a card with a bad block
+        freed = [store.purge(1) for _ in range(7)]
+        for _ in range(3):
+            with pytest.raises(CardError, match="could not be purged"):
+                store.purge(1)
+        left = {each.name for each in (tmp_path / "kept").iterdir()}
+        assert all(freed)
+        assert {name for name in left if name.endswith(".envelope")} <= {f"{chain}-1.envelope", f"{chain}-9.envelope"}
+        assert [each for each in told if "cannot be removed: change the card" in each] == told
+        assert len(told) == 1
+        path.rmdir()
+        store.purge(1)
+        assert len(list((tmp_path / "kept").iterdir())) == 2
+
+
+def test_a_file_that_does_not_tell_its_size_is_purged_as_any(tmp_path: Path) -> None:
+    with opened(tmp_path) as store:
+        hold(store, tmp_path, chain := keep_many(store, 3), 2)
+        path = tmp_path / "kept" / f"{chain}-1.envelope"
+        path.unlink()
+        path.symlink_to(path.name)
+        assert store.purge(ALL) > 0
+        assert seqs(tmp_path) == [3]
+
+
 def test_the_last_envelope_of_a_chain_stays_and_the_chain_goes_on(tmp_path: Path) -> None:
     with opened(tmp_path) as store:
         first = keep_many(store, 2)
@@ -221,7 +255,7 @@ def test_what_is_kept_after_a_hub_was_restored_from_before_a_purge_can_be_purged
         for hub in (HUB, OTHER_HUB):
             assert store.settle(receipt(chain, 6, hashes[6], hub=hub, whole=6, at=1))
         assert store.purge(ALL)
-        extras = tuple(Extra(hashes[seq], seq) for seq in range(7, 13))
+        extras = tuple(Extra(hashes[seq], seq, whole=False) for seq in range(7, 13))
         assert store.settle(receipt(chain, 3, hashes[3], hub=HUB, whole=3, at=2, extras=extras))
         assert store.settle(receipt(chain, 12, hashes[12], hub=OTHER_HUB, whole=12, at=2))
         assert list(store.waiting(2)) == []
@@ -449,7 +483,7 @@ def test_an_envelope_that_rots_on_the_card_ends_the_chain_once_that_is_seen(tmp_
         chain = keep_many(store, 5)
         found = {seq: each for (_, seq), each in envelopes(tmp_path).items()}
         (tmp_path / "kept" / f"{chain}-3.envelope").write_bytes(b"rotten")
-        extras = tuple(Extra(found[seq].hash, seq) for seq in (4, 5))
+        extras = tuple(Extra(found[seq].hash, seq, whole=False) for seq in (4, 5))
         assert store.settle(receipt(chain, 2, found[2].hash, whole=2, extras=extras))
         assert [kept.seq for kept in store.waiting(2) if store.read(kept) is None] == [3]
         assert store.settle(receipt(chain, 2, found[2].hash, hub=OTHER_HUB, whole=2, extras=extras))
@@ -488,7 +522,7 @@ def test_one_hub_that_has_a_gap_ends_no_chain(tmp_path: Path) -> None:
     with opened(tmp_path, hubs=(HUB,)) as store:
         chain = keep_many(store, 3)
         hash_ = envelopes(tmp_path)[chain, 2].hash
-        assert store.settle(receipt(chain, 0, NOTHING, extras=(Extra(hash_, 2),), at=1))
+        assert store.settle(receipt(chain, 0, NOTHING, extras=(Extra(hash_, 2, whole=False),), at=1))
         assert store.place().chain == chain
 
 
@@ -511,7 +545,7 @@ def test_a_restored_hub_with_a_gap_is_offered_again_what_it_lost_beyond_it(tmp_p
         hashes = {seq: each.hash for (_, seq), each in envelopes(tmp_path).items()}
 
         def held(first: int, last: int, at: int) -> bool:
-            extras = tuple(Extra(hashes[seq], seq) for seq in range(first, last + 1))
+            extras = tuple(Extra(hashes[seq], seq, whole=False) for seq in range(first, last + 1))
             return store.settle(receipt(chain, 0, NOTHING, extras=extras, at=at))
 
         assert held(2, 200, 1)
@@ -585,6 +619,7 @@ def test_two_keys_of_one_hub_are_one_hub_when_a_purge_is_ended(tmp_path: Path) -
 
 
 def test_a_file_that_cannot_be_removed_is_told_and_nothing_else_is_lost(tmp_path: Path) -> None:
+    told: list[str] = []
     with opened(tmp_path) as store:
         chain = keep_many(store, 4)
         hold(store, tmp_path, chain, 3)
@@ -592,13 +627,12 @@ def test_a_file_that_cannot_be_removed_is_told_and_nothing_else_is_lost(tmp_path
         path = tmp_path / "kept" / f"{picture.sha256}.picture"
         path.unlink()
         path.mkdir()
-        with pytest.raises(CardError, match="3 receipted records could not be purged"):
-            store.purge(ALL)
+        assert store.purge(ALL) > 0
         assert keep(store, 5).seq == 5, "capture goes on"
-    told: list[str] = []
-    with opened(tmp_path, told.append) as store:
+    with opened(tmp_path, log=lambda _event, **facts: told.append(str(facts))) as store:
         assert offered(store) == {(chain, 4), (chain, 5)}
-    assert told[0].startswith("what was being purged cannot be removed and was left alone: ")
+    assert [each for each in told if "what hubs hold cannot be removed: change the card" in each] == told
+    assert len(told) == 1
     path.rmdir()
     with opened(tmp_path) as store:
         assert (store.count(), seqs(tmp_path)) == (2, [4, 5])
@@ -706,7 +740,7 @@ def test_whatever_the_order_in_which_receipts_come_the_youngest_says_what_is_hel
 def test_an_extra_that_a_restored_hub_does_not_name_any_more_waits_again(tmp_path: Path) -> None:
     with opened(tmp_path) as store:
         chain = keep_many(store, 5)
-        extras = tuple(Extra(hash_of(tmp_path, chain, seq), seq) for seq in (3, 4, 5))
+        extras = tuple(Extra(hash_of(tmp_path, chain, seq), seq, whole=False) for seq in (3, 4, 5))
         assert store.settle(receipt(chain, 1, hash_of(tmp_path, chain, 1), extras=extras, at=2))
         assert offered(store) == {(chain, 2)}
         assert store.settle(receipt(chain, 1, hash_of(tmp_path, chain, 1), extras=extras[:1], at=3))
@@ -717,12 +751,33 @@ def test_an_extra_that_a_full_receipt_has_no_room_for_stays_receipted(tmp_path: 
     with opened(tmp_path) as store:
         chain = keep_many(store, 5)
         hashes = {seq: hash_of(tmp_path, chain, seq) for seq in range(1, 6)}
-        elsewhere = tuple(Extra("e" * 64, seq) for seq in range(100, 100 + EXTRAS_MAX))
-        assert store.settle(receipt(chain, 1, hashes[1], extras=(Extra(hashes[3], 3), Extra(hashes[5], 5)), at=2))
+        elsewhere = tuple(Extra("e" * 64, seq, whole=False) for seq in range(100, 100 + EXTRAS_MAX))
+        named = tuple(Extra(hashes[seq], seq, whole=False) for seq in (3, 5))
+        assert store.settle(receipt(chain, 1, hashes[1], extras=named, at=2))
         assert store.settle(receipt(chain, 1, hashes[1], extras=elsewhere, at=3))
         assert offered(store) == {(chain, 2), (chain, 4)}
         assert store.settle(receipt(chain, 2, hashes[2], extras=elsewhere, at=4))
         assert offered(store) == {(chain, 3), (chain, 4)}, "what comes after all that is held is not held"
+
+
+def test_beyond_a_gap_only_what_a_hub_names_last_is_held_whole(tmp_path: Path) -> None:
+    """A restored hub may have lost what a full receipt has no room for."""
+    with opened(tmp_path) as store:
+        chain = keep_many(store, 5)
+        hashes = {seq: hash_of(tmp_path, chain, seq) for seq in range(1, 6)}
+        elsewhere = tuple(Extra("e" * 64, seq, whole=True) for seq in range(100, 100 + EXTRAS_MAX))
+
+        def left(at: int, *extras: Extra) -> int:
+            for hub in HUBS:
+                assert store.settle(receipt(chain, 1, hashes[1], hub=hub, whole=1, extras=extras, at=at))
+            return store.waiting_count(2)
+
+        assert left(1, Extra(hashes[3], 3, whole=False), Extra(hashes[5], 5, whole=True)) == 3
+        assert left(1, Extra(hashes[3], 3, whole=True), Extra(hashes[5], 5, whole=False)) == 2, "of one moment: both"
+        assert left(2, *elsewhere) == 4
+        assert left(3, Extra(hashes[5], 5, whole=True), *elsewhere[1:]) == 3
+        assert store.purge(ALL) > 0
+        assert seqs(tmp_path) == [2, 3, 4, 5], "the last envelope of a chain stays"
 
 
 # Room

@@ -24,7 +24,7 @@ def receipt(world: World, **other: object) -> Receipt:
     true: dict[str, object] = {
         "at": 1_722_211_500,
         "chain": place.chain,
-        "extras": (Extra(place.prev, place.seq - 1),),
+        "extras": (Extra(place.prev, place.seq - 1, whole=False),),
         "hash": place.prev,
         "hub": HUB,
         "missing": (),

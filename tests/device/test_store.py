@@ -180,9 +180,9 @@ def test_two_receipts_are_of_two_hubs(tmp_path: Path) -> None:
         chain = keep(store).chain
         hash_ = envelopes(tmp_path)[chain, 1].hash
         for at in range(1, 4):
-            store.settle(receipt(chain, 1, hash_, extras=(Extra(hash_, 1),), at=at))
+            store.settle(receipt(chain, 1, hash_, extras=(Extra(hash_, 1, whole=False),), at=at))
         assert offered(store, receipts=2) == {(chain, 1)}
-        store.settle(receipt(chain, 0, NOTHING, extras=(Extra(hash_, 1),), hub=OTHER_HUB))
+        store.settle(receipt(chain, 0, NOTHING, extras=(Extra(hash_, 1, whole=False),), hub=OTHER_HUB))
         assert offered(store, receipts=2) == set()
 
 
@@ -193,7 +193,8 @@ def test_a_receipt_with_another_hash_changes_nothing(tmp_path: Path, hash_: str)
         assert not store.settle(receipt(chain, 1, hash_, whole=1))
         assert not store.settle(receipt(chain, 2, envelopes(tmp_path)[chain, 1].hash, whole=1))
         assert not store.settle(receipt(chain, 0, "f" * 64))
-        assert store.settle(receipt(chain, 0, NOTHING, extras=(Extra(hash_, 1), Extra("e" * 64, 9))))
+        extras = Extra(hash_, 1, whole=False), Extra("e" * 64, 9, whole=False)
+        assert store.settle(receipt(chain, 0, NOTHING, extras=extras))
         assert offered(store) == {(chain, 1)}
         assert store.waiting_count(1) == 1
 
@@ -275,7 +276,7 @@ def test_every_record_either_waits_or_is_receipted_by_enough_hubs(
                     held[seq], hashes[seq] = set(), store.place().prev
             else:
                 hub, reach, extras = step
-                named = tuple(Extra(hashes.get(seq, "f" * 64), seq) for seq in sorted(extras))
+                named = tuple(Extra(hashes.get(seq, "f" * 64), seq, whole=False) for seq in sorted(extras))
                 of = chain if reach in hashes else CHAIN  # what was never kept is another chain's
                 known = store.settle(receipt(of, reach, hashes.get(reach, "f" * 64), hub=HUBS[hub], extras=named))
                 assert known == (reach in hashes)

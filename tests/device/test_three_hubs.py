@@ -3,13 +3,14 @@
 import itertools
 import random
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from device.room import PATIENCE_MS
-from device.store import Place, Store
-from tests.device.cards import envelopes, keep, opened, receipt, room_on
+from device.store import ROOM_BYTES_MIN, CardError, Place, Store
+from tests.device.cards import PHOTOGRAPH, envelopes, keep, opened, receipt, room_on
 from tests.device.test_purge import ALL, ALL_THREE
 from wire.fields import NOTHING
 from wire.note import KeySigner, Note
@@ -45,14 +46,16 @@ class SomeHub:
             end,
             held[end][0] if end else NOTHING,
             hub=self.signer,
-            extras=tuple(Extra(held[seq][0], seq) for seq in sorted(held) if seq > end),
+            extras=tuple(Extra(held[seq][0], seq, seq not in lacks) for seq in sorted(held) if seq > end),
             missing=missing,
             whole=min([end, *(seq - 1 for seq in lacks)]),
             at=at,
         )
 
 
-def meet(store: Store, folder: Path, hub: SomeHub, at: Iterator[int], most: int = 99) -> None:
+def meet(
+    store: Store, folder: Path, hub: SomeHub, at: Iterator[int], most: int = 99, photograph: bytes = PHOTOGRAPH
+) -> None:
     """Unit and hub are connected for a while: so many records go over, and what pictures it asks for and can have."""
 
     def said() -> list[Receipt]:
@@ -62,7 +65,7 @@ def meet(store: Store, folder: Path, hub: SomeHub, at: Iterator[int], most: int 
         return [each.statement for each in receipts]
 
     said()
-    here = envelopes(folder)
+    here = envelopes(folder, photograph)
     for kept in list(store.waiting(2, hub.name))[:most]:
         envelope = here[kept.chain, kept.seq]
         hub.envelopes[kept.chain, kept.seq] = envelope.hash, envelope.statement.pictures[0].sha256
@@ -129,5 +132,40 @@ def test_with_two_hubs_alive_what_is_kept_in_the_end_is_purged_and_chains_are_fe
                 room.idle(next(hours) * PATIENCE_MS)
                 chains.add(store.place().chain)
             end = store.place()
-    assert [seq for chain, seq in envelopes(tmp_path) if chain == end.chain] == [end.seq - 1]
+    left = set(envelopes(tmp_path))
+    assert left == {(chain, max(seq for its, seq in left if its == chain)) for chain, _ in left}, "the last one of each"
+    assert (end.chain, end.seq - 1) in left
     assert len(chains) <= 3
+
+
+@pytest.mark.parametrize("count", [2, 3], ids=["two hubs", "three, one dead"])
+def test_a_card_that_was_full_when_a_hub_was_lost_keeps_again_once_another_holds_all(
+    tmp_path: Path, count: int
+) -> None:
+    photograph = bytes(1_000_000)
+    one, lost = (SomeHub(signer) for signer in ALL_THREE[:2])
+    at, hours = itertools.count(1), itertools.count(1)
+    with opened(tmp_path, hubs=ALL_THREE[:count], receipts=2, size=ROOM_BYTES_MIN + 20 * len(photograph)) as store:
+        room = room_on(tmp_path, store)
+
+        def go_on() -> None:
+            for hub in (one, lost):
+                meet(store, tmp_path, hub, at, photograph=photograph)
+            room.idle(next(hours) * PATIENCE_MS)
+
+        with suppress(CardError):
+            for number in itertools.count(1):
+                keep(store, number, content=photograph)
+        full = store.count()
+        assert full > 15
+        meet(store, tmp_path, one, at, photograph=photograph)
+        meet(store, tmp_path, lost, at, most=1, photograph=photograph)
+        room.idle(next(hours) * PATIENCE_MS)
+        assert store.count() == full - 1, "the first one has gone, so the second hub will hold all others beyond a gap"
+        lost.restore()
+        for _ in range(3):
+            go_on()
+        for number in range(2 * full):
+            keep(store, full + number, content=photograph)
+            go_on()
+        assert store.waiting_count(2) == 0

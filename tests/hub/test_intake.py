@@ -71,7 +71,7 @@ def test_a_gap_holds_the_receipt_back_and_names_what_is_beyond(hub: HubHere) -> 
     first, second, third = some_presses(hub.unit(), 3)
     assert hub.answer(first).seq == 1
     receipt = hub.answer(third)
-    assert (receipt.seq, receipt.extras) == (1, (Extra(third.hash, 3),))
+    assert (receipt.seq, receipt.extras) == (1, (Extra(third.hash, 3, whole=True),))
     receipt = hub.answer(second)
     assert (receipt.seq, receipt.hash, receipt.extras) == (3, third.hash, ())
 
@@ -168,7 +168,7 @@ def test_what_was_held_beyond_a_gap_and_does_not_follow_is_refused_when_the_gap_
     unit = hub.unit()
     unit.seq, unit.prev = 1, "e" * 64
     beyond = unit.press(some_payload(2))
-    assert hub.answer(beyond).extras == (Extra(beyond.hash, 2),)
+    assert hub.answer(beyond).extras == (Extra(beyond.hash, 2, whole=True),)
     unit.seq, unit.prev = 0, NOTHING
     first, second = some_presses(unit, 2, first=5)
     answers = hub.take(first)

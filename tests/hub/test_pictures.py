@@ -14,7 +14,7 @@ from tests.hub.some_unit import Publication, SomeUnit, some_payload
 from wire.envelope import CHUNK_BYTES, PICTURE_BYTES_MAX, Sealed
 from wire.errors import OurFault
 from wire.fields import NOTHING
-from wire.receipt import CHUNKS_MAX, MISSING_MAX, Missing
+from wire.receipt import CHUNKS_MAX, MISSING_MAX, Extra, Missing
 from wire.topics import Leaf
 
 PICTURE = random.Random(1).randbytes(3 * CHUNK_BYTES + 17)
@@ -59,6 +59,22 @@ def test_a_receipt_names_the_chunks_that_lack_until_none_does(hub: HubHere) -> N
 def test_an_envelope_and_its_chunks_may_come_together(hub: HubHere) -> None:
     unit = hub.unit()
     assert hub.answer(unit.press(some_payload(), pictures=[PICTURE]), *unit.chunks(PICTURE)).whole == 1
+
+
+def test_an_envelope_beyond_a_gap_is_whole_with_its_pictures_and_no_more_when_they_are_lost(hub: HubHere) -> None:
+    unit = hub.unit()
+    unit.press(some_payload())  # this one never comes
+    beyond = unit.press(some_payload(), pictures=[PICTURE])
+    assert hub.answer(beyond).extras == (Extra(beyond.hash, 2, whole=False),)
+    first, *others = unit.chunks(PICTURE)
+    assert hub.answer(*others).extras == (Extra(beyond.hash, 2, whole=False),)
+    receipt = hub.answer(first)
+    assert (receipt.seq, receipt.whole, receipt.extras) == (0, 0, (Extra(beyond.hash, 2, whole=True),))
+    hub.restart()
+    assert hub.answer(unit.holding()).extras == (Extra(beyond.hash, 2, whole=True),)
+    (hub.folder / "pictures" / NAME.sha256).unlink()
+    hub.restart()
+    assert hub.answer(unit.holding()).extras == (Extra(beyond.hash, 2, whole=False),)
 
 
 def test_a_copy_of_a_chunk_changes_nothing(hub: HubHere) -> None:

@@ -17,14 +17,14 @@ from sim.oracle import Laid, Oracle, says_whole
 from tests.device.world import VE
 from tests.wire.samples import receipt_of
 from wire.envelope import Sealed
-from wire.receipt import MISSING_MAX, Missing, Receipt
+from wire.receipt import MISSING_MAX, Extra, Missing, Receipt
 
 OWN, LOST, ELSEWHERE = "a" * 64, "b" * 64, "c" * 64
 
 
-def receipt(seq: int, whole: int, *missing: str) -> Receipt:
+def receipt(seq: int, whole: int, *missing: str, extras: tuple[Extra, ...] = ()) -> Receipt:
     lacks = tuple(Missing((0,), each) for each in missing)
-    return replace(receipt_of("5" * 64, Sealed(OWN, 1)), extras=(), missing=lacks, seq=seq, whole=whole)
+    return replace(receipt_of("5" * 64, Sealed(OWN, 1)), extras=extras, missing=lacks, seq=seq, whole=whole)
 
 
 @pytest.mark.parametrize(
@@ -37,6 +37,8 @@ def receipt(seq: int, whole: int, *missing: str) -> Receipt:
         (receipt(5, 3, LOST), False),
         (receipt(5, 3, ELSEWHERE, OWN), False),
         (receipt(3, 3, ELSEWHERE), False),
+        (receipt(2, 2, ELSEWHERE, extras=(Extra("e" * 64, 4, whole=True),)), True),
+        (receipt(2, 2, ELSEWHERE, extras=(Extra("e" * 64, 4, whole=False), Extra("e" * 64, 5, whole=True))), False),
         (receipt(5, 3, *[ELSEWHERE] * (MISSING_MAX - 1)), True),
         (receipt(5, 3, *[ELSEWHERE] * MISSING_MAX), False),
     ],
@@ -48,6 +50,8 @@ def receipt(seq: int, whole: int, *missing: str) -> Receipt:
         "one of its two is named",
         "its other one is named among more",
         "it lies beyond seq",
+        "it lies beyond a gap and is said to be whole",
+        "it lies beyond a gap and another is said to be whole",
         "so many are named that all are",
         "so many are named that there may be more",
     ],

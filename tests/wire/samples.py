@@ -237,7 +237,7 @@ receipts = st.builds(
     Receipt,
     at=naturals,
     chain=chains,
-    extras=st.lists(st.builds(Extra, hash=hashes, seq=positives), max_size=256).map(tuple),
+    extras=st.lists(st.builds(Extra, hash=hashes, seq=positives, whole=st.booleans()), max_size=256).map(tuple),
     hash=hashes,
     hub=st.just("hub-a"),
     missing=st.lists(
@@ -530,7 +530,7 @@ def receipt_of(envelope_hash: str, picture: Sealed) -> Receipt:
     return Receipt(
         at=1_722_198_247,
         chain=CHAIN,
-        extras=(Extra(sha256(b"the envelope after the next"), 3),),
+        extras=(Extra(sha256(b"the envelope after the next"), 3, whole=False),),
         hash=envelope_hash,
         hub="hub-a",
         missing=(Missing((0,), picture.sha256),),

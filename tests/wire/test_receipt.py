@@ -25,7 +25,7 @@ from wire.note import Statement
 from wire.receipt import CHUNKS_MAX, EXTRAS_MAX, MISSING_MAX, Holding, Receipt, Refused
 
 RECEIPT = receipt_of("5" * 64, Sealed(NOTHING, 70000))
-EXTRA, MISSING = {"hash": NOTHING, "seq": 3}, {"chunks": [0], "sha256": NOTHING}
+EXTRA, MISSING = {"hash": NOTHING, "seq": 3, "whole": False}, {"chunks": [0], "sha256": NOTHING}
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ EXTRA, MISSING = {"hash": NOTHING, "seq": 3}, {"chunks": [0], "sha256": NOTHING}
         (
             "extras",
             [[], [EXTRA] * EXTRAS_MAX],
-            [[EXTRA] * (EXTRAS_MAX + 1), [EXTRA | {"seq": 0}], [EXTRA | {"x": 1}], [{}], None],
+            [[EXTRA] * (EXTRAS_MAX + 1), [EXTRA | {"seq": 0}], [EXTRA | {"x": 1}], [EXTRA | {"whole": 1}], [{}], None],
         ),
         ("hash", [NOTHING], ["0" * 63]),
         (
@@ -90,7 +90,7 @@ def test_a_holding_keeps_its_bounds(name: str, bad: object) -> None:
 def test_a_receipt_with_all_it_may_name_fits_into_a_note() -> None:
     full = msgspec.structs.replace(
         RECEIPT,
-        extras=(msgspec.convert({"hash": NOTHING, "seq": INTEGER_MAX}, type(RECEIPT.extras[0])),) * EXTRAS_MAX,
+        extras=(msgspec.convert(EXTRA | {"seq": INTEGER_MAX}, type(RECEIPT.extras[0])),) * EXTRAS_MAX,
         missing=(msgspec.convert(MISSING | {"chunks": [1023] * CHUNKS_MAX}, type(RECEIPT.missing[0])),) * MISSING_MAX,
     )
     assert len(note.write(full, HUB)) <= note.NOTE_BYTES_MAX
