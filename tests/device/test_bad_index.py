@@ -272,7 +272,7 @@ def test_an_index_of_another_version_is_built_again(tmp_path: Path) -> None:
     repaired: list[str] = []
     with opened(tmp_path, repaired.append) as store:
         assert offered(store) == {(chain, 1)}
-    assert repaired[0].startswith("the index was bad (it is of version 1, not 3)")
+    assert repaired[0].startswith("the index was bad (it is of version 1, not 4)")
 
 
 # Bytes that rot
