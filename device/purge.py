@@ -43,5 +43,5 @@ def purge(settings: Settings, card: Storage, now: int, open_signer: OpenSigner =
             store.close()
     return (
         f"{before - left} records purged, {freed} bytes; {left} left, {waiting} of them for want of {receipts} receipts"
-        f" and the rest because a chain's last one always stays"
+        f" and the rest because a chain's last one always stays, or because the card refuses, which is told above"
     )

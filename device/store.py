@@ -204,6 +204,7 @@ class Store:
         self._told: set[str] = set()
         self._left_for: set[str] = set()
         self._refused: set[int] = set()
+        self._told_to_stay: set[str] = set()
         self._digests: dict[str, tuple[bytes, ...]] = {}
         self.aside = ThreadPoolExecutor(1, "card")
         self.folder = storage.folder / "kept"
@@ -274,6 +275,7 @@ class Store:
             durable.sync_folder(self._index.parent)
             self._repaired(f"the index was bad ({error}); it is now {aside.name}, and is built again from the files")
             _connect(self._database)
+        self._refused.clear()  # which names rows, and they may be others now
         self._look_at_files()
         self._last_receipt = self._youngest_receipt()
 
@@ -768,15 +770,17 @@ class Store:
         """
         self.recover()
         freed, stayed = self._purge(room)
-        if stayed and freed < room:
+        tried = set[int]()
+        while stayed and freed < room and tried != self._refused:
+            tried = set(self._refused)  # these come last now
             more, stayed = self._purge(room - freed)
             freed += more
         if stayed and not freed:
-            raise CardError(f"card: {stayed} receipted records could not be purged, the log says why: change it")
+            raise CardError(f"card: {stayed} records that may go cannot be removed, the log says why: change it")
         return freed
 
     def _purge(self, room: int) -> tuple[int, int]:
-        """Removes what may go, once; how many bytes went, and how many records that should have gone stayed."""
+        """Removes what may go, once; how many bytes went, and how many records that were to go stayed."""
         going, wanted = dict[_Row, int](), room
         for found in self._purgeable():
             if wanted <= 0:
@@ -813,20 +817,22 @@ class Store:
         """Removes records, so that after a cut at any step each is whole, or has a row but no envelope, or is gone.
 
         The second are removed at the next start. Were a picture or a row to go first, what is left might be taken for a
-        record that was never whole, or be adopted again.
+        record that was never whole, or be adopted again. A picture that the card does not let go stays alone.
 
         Returns:
-            Those that have gone: the others have a file that the card does not let go.
+            Those that have gone: of the others the card does not let the envelope go.
 
         Raises:
             OSError: the card does not sync what went.
         """
         if not rows:
             return []
-        gone = [row for row in rows if self._unlink(row, (row.kept.file_name,))]
+        gone = [row for row in rows if self._unlink(row.kept.file_name)]
         durable.sync_folder(self.folder)
-        gone = [row for row in gone if self._unlink(row, row.pictures)]
+        for name in (name for row in gone for name in row.pictures):
+            self._unlink(name)
         durable.sync_folder(self.folder)
+        self._refused = (self._refused | {row.id for row in rows}) - {row.id for row in gone}
         with self._transaction():
             for row in gone:
                 self._pictures.delete().where(self._pictures.envelope_id == row.id).execute()
@@ -834,18 +840,16 @@ class Store:
                 self._envelopes.delete().where(self._envelopes.id == row.id).execute()
         return gone
 
-    def _unlink(self, row: "_Row", names: Sequence[str]) -> bool:
-        """Removes files of a record that may go; whether all have gone. Is it not so, that is told once a record."""
-        refusals = list[OSError]()
-        for name in names:
-            try:
-                (self.folder / name).unlink(missing_ok=True)
-            except OSError as error:
-                refusals.append(error)
-        if refusals and row.id not in self._refused:
-            self._refused.add(row.id)
-            self._log(Event.CARD_BAD, why=f"card: {refusals[0]}: what hubs hold cannot be removed: change the card")
-        return not refusals
+    def _unlink(self, name: str) -> bool:
+        """Removes a file of a record that may go; whether it has gone. Has it not, that is told once."""
+        try:
+            (self.folder / name).unlink(missing_ok=True)
+        except OSError as error:
+            if name not in self._told_to_stay:
+                self._told_to_stay.add(name)
+                self._log(Event.CARD_BAD, why=f"card: {error}: what hubs hold cannot be removed: change the card")
+            return False
+        return True
 
     def _agreed(self, chain_id: int, seq: int, hash_: str) -> int | None:
         """Up to where this card agrees with a hub that `hash_` is the `seq`th envelope's; None where it does not.

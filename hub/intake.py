@@ -612,7 +612,8 @@ class _Batch:
     def _extras(self, chain: Chain) -> list[Place]:
         """What a receipt names beyond the gap, lowest first: what came in this batch, and then the newest.
 
-        A unit files what is named for good and offers the rest again, so all is named in the end, though the gap stays.
+        A unit files for good that these are held, and offers the rest again, so all is named in the end, though the gap
+        stays. Whether they are whole it believes of the youngest receipt only, so of the others it never knows.
         """
         newest = self._ledger.extras(chain, EXTRAS_MAX)
         if len(newest) < EXTRAS_MAX:

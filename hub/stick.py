@@ -250,7 +250,8 @@ class Import:
             tally.skip("word of what it holds", f"{fault.why}: {fault}")
             return
         heard = max((each.at for each in said.heard if each.hub == own.name), default=-1)
-        held = [chain.receipt for chain in self.ledger.chains({(unit, said.chain)}).values()]
+        chains = self.ledger.chains({(unit, said.chain)}).values()
+        held = [chain.receipt for chain in chains]
         # Of a chain of which nothing is held no receipt is kept, but the one that says so may lie there already.
         last = held[0] if held else _lying(folder, f"{own.name}-{said.chain}.receipt")
         try:
@@ -262,6 +263,7 @@ class Import:
             and (current.unit, current.chain) == (unit, said.chain)  # whatever the file was called
             and current.at > heard
             and (held or not (current.seq or current.extras))
+            and all(chain.state for chain in chains)  # nothing was lost since
         ):
             answer = _answer(current, last)
             answers[answer.name] = answer

@@ -141,6 +141,7 @@ def test_room_is_made_and_told_of_while_a_fault_is_shown(two: Sites) -> None:
     leave_room(two, ROOM_BYTES - PORTION_BYTES // 2)
     two.clock.run(3 * LOOK_MS)
     assert (seqs(two), len(two.logged(Event.CARD_SHORT))) == ([3], 1)
+    assert Signal.CARD_NEARLY_FULL not in two.unit.shown, "the fault is"
 
 
 def test_on_a_full_card_nothing_that_waits_is_deleted_and_a_press_says_so(two: Sites) -> None:

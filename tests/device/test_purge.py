@@ -5,6 +5,7 @@ import random
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from enum import Enum
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -91,28 +92,67 @@ def test_the_oldest_go_first_and_no_more_than_is_asked_for(tmp_path: Path) -> No
         assert seqs(tmp_path) == [4, 5, 6]
 
 
-@pytest.mark.parametrize("suffix", ["-1.envelope", ".picture"])
-def test_a_file_that_cannot_be_removed_keeps_its_own_record_only(tmp_path: Path, suffix: str) -> None:
+@pytest.mark.parametrize("bad", [1, 2, 5])
+def test_an_envelope_that_cannot_be_removed_keeps_its_own_record_only(tmp_path: Path, bad: int) -> None:
     told: list[str] = []
     with opened(tmp_path, log=lambda _event, **facts: told.append(str(facts))) as store:
         chain = keep_many(store, 9)
         hold(store, tmp_path, chain, 8)
-        first = envelopes(tmp_path)[chain, 1].statement.pictures[0].sha256 if suffix == ".picture" else chain
-        path = tmp_path / "kept" / f"{first}{suffix}"
-        path.unlink()
-        path.mkdir()  # what cannot be removed as a file, as on a card with a bad block
-        freed = [store.purge(1) for _ in range(7)]
+        paths = [tmp_path / "kept" / f"{chain}-{seq}.envelope" for seq in range(1, bad + 1)]
+        for path in paths:
+            path.unlink()
+            path.mkdir()  # what cannot be removed as a file, as on a card with a bad block
+        assert all(store.purge(1) for _ in range(8 - bad))
+        left = [*paths, tmp_path / "kept" / f"{chain}-9.envelope"]
         for _ in range(3):
-            with pytest.raises(CardError, match="could not be purged"):
-                store.purge(1)
-        left = {each.name for each in (tmp_path / "kept").iterdir()}
-        assert all(freed)
-        assert {name for name in left if name.endswith(".envelope")} <= {f"{chain}-1.envelope", f"{chain}-9.envelope"}
-        assert [each for each in told if "cannot be removed: change the card" in each] == told
-        assert len(told) == 1
-        path.rmdir()
-        store.purge(1)
-        assert len(list((tmp_path / "kept").iterdir())) == 2
+            with pytest.raises(CardError, match=f"{bad} records that may go cannot be removed"):
+                store.purge(ALL)
+            assert not store.is_sure
+            assert sorted((tmp_path / "kept").glob("*.envelope")) == left
+        assert [each for each in told if "what hubs hold cannot be removed: change the card" in each] == told
+        assert len(told) == bad
+        for path in paths:
+            path.rmdir()
+        assert (store.purge(ALL), len(list((tmp_path / "kept").iterdir()))) == (0, 2)
+
+
+def test_that_a_file_cannot_be_removed_is_told_anew_of_an_index_built_again(tmp_path: Path) -> None:
+    told: list[str] = []
+
+    def tell(event: Enum, **facts: str) -> None:
+        if event is Event.CARD_BAD:
+            told.append(str(facts))
+
+    with opened(tmp_path, log=tell) as store:
+        chain = keep_many(store, 9)
+        hold(store, tmp_path, chain, 8)
+        bad = [tmp_path / "kept" / f"{chain}-{seq}.envelope" for seq in (1, 2)]
+        bad[0].unlink()
+        bad[0].mkdir()
+        assert store.purge(1) > 0
+        bad[0].rmdir()
+        for path in tmp_path.glob("index.db*"):
+            path.write_bytes(b"x" * 9000)
+        store._database.close()
+        hold(store, tmp_path, chain, 8)
+        bad[1] = tmp_path / "kept" / f"{chain}-3.envelope"
+        bad[1].unlink()
+        bad[1].mkdir()
+        assert store.purge(ALL) > 0
+    assert len(told) == 2
+
+
+def test_an_extra_of_one_hub_is_no_other_hubs(tmp_path: Path) -> None:
+    with opened(tmp_path, hubs=ALL_THREE) as store:
+        chain = keep_many(store, 4)
+        hashes = {seq: hash_of(tmp_path, chain, seq) for seq in (1, 3)}
+        for hub, whole in zip(ALL_THREE, (True, False, False), strict=True):
+            extras = (Extra(hashes[3], 3, whole),)
+            assert store.settle(receipt(chain, 1, hashes[1], hub=hub, extras=extras))
+        assert store.purge(ALL) == 0
+        assert store.settle(receipt(chain, 1, hashes[1], hub=ALL_THREE[1], extras=(Extra(hashes[3], 3, True),), at=2))
+        assert store.purge(ALL) > 0
+        assert seqs(tmp_path) == [1, 2, 4]
 
 
 def test_a_file_that_does_not_tell_its_size_is_purged_as_any(tmp_path: Path) -> None:
@@ -618,9 +658,9 @@ def test_two_keys_of_one_hub_are_one_hub_when_a_purge_is_ended(tmp_path: Path) -
         assert len(list((tmp_path / "kept").glob("*.picture"))) == 3
 
 
-def test_a_file_that_cannot_be_removed_is_told_and_nothing_else_is_lost(tmp_path: Path) -> None:
+def test_a_picture_that_cannot_be_removed_is_told_and_stays_alone(tmp_path: Path) -> None:
     told: list[str] = []
-    with opened(tmp_path) as store:
+    with opened(tmp_path, log=lambda _event, **facts: told.append(str(facts))) as store:
         chain = keep_many(store, 4)
         hold(store, tmp_path, chain, 3)
         picture = envelopes(tmp_path)[chain, 2].statement.pictures[0]
@@ -629,10 +669,10 @@ def test_a_file_that_cannot_be_removed_is_told_and_nothing_else_is_lost(tmp_path
         path.mkdir()
         assert store.purge(ALL) > 0
         assert keep(store, 5).seq == 5, "capture goes on"
-    with opened(tmp_path, log=lambda _event, **facts: told.append(str(facts))) as store:
-        assert offered(store) == {(chain, 4), (chain, 5)}
-    assert [each for each in told if "what hubs hold cannot be removed: change the card" in each] == told
-    assert len(told) == 1
+        assert [each for each in told if "what hubs hold cannot be removed: change the card" in each] == told
+        assert len(told) == 1
+        hold(store, tmp_path, chain, 0, (HUB,), at=2)  # restored: what has no envelope any more waits for nothing
+        assert (store.waiting_count(2), store.count()) == (2, 2)
     path.rmdir()
     with opened(tmp_path) as store:
         assert (store.count(), seqs(tmp_path)) == (2, [4, 5])
@@ -773,11 +813,19 @@ def test_beyond_a_gap_only_what_a_hub_names_last_is_held_whole(tmp_path: Path) -
             return store.waiting_count(2)
 
         assert left(1, Extra(hashes[3], 3, whole=False), Extra(hashes[5], 5, whole=True)) == 3
+        gains = store.gains
         assert left(1, Extra(hashes[3], 3, whole=True), Extra(hashes[5], 5, whole=False)) == 2, "of one moment: both"
+        assert store.gains == gains + len(HUBS)
+        store.settle(receipt(chain, 9, "f" * 64))  # a hub has another end of it: a new chain begins
+        other = keep(store).chain
+        for hub, at in itertools.product(HUBS, (1, 2)):
+            assert store.settle(receipt(other, 0, NOTHING, hub=hub, at=at))
+        assert store.waiting_count(2) == 3, "what is said of one chain is not said of another"
+        hold(store, tmp_path, other, 1, at=3)
         assert left(2, *elsewhere) == 4
         assert left(3, Extra(hashes[5], 5, whole=True), *elsewhere[1:]) == 3
         assert store.purge(ALL) > 0
-        assert seqs(tmp_path) == [2, 3, 4, 5], "the last envelope of a chain stays"
+        assert envelopes(tmp_path).keys() == {(chain, 2), (chain, 3), (chain, 4), (chain, 5), (other, 1)}
 
 
 # Room

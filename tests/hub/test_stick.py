@@ -18,7 +18,7 @@ from tests.hub.conftest import HubHere, make_keys
 from tests.hub.some_stick import SomeStick
 from tests.hub.some_unit import DEPLOYMENT, SomeUnit, some_opener, some_payload
 from wire import note
-from wire.envelope import CHUNK_BYTES
+from wire.envelope import CHUNK_BYTES, Sealed
 from wire.errors import OurFault
 from wire.fields import NOTHING
 from wire.receipt import Receipt, Refused
@@ -93,6 +93,30 @@ def test_importing_twice_changes_nothing_where_nothing_is_held(hub: HubHere, sti
     unit.press()
     stick.leave(unit, unit.holding().content, "holding")
     imported(hub, stick)
+    before = stick.everything()
+    hub.clock += 60
+    imported(hub, stick)
+    assert stick.everything() == before
+
+
+@pytest.mark.parametrize("beyond", [False, True], ids=["in its place", "beyond a gap"])
+def test_what_a_hub_has_lost_since_is_not_said_to_be_whole_on_a_stick(
+    hub: HubHere, stick: SomeStick, beyond: bool
+) -> None:
+    """The unit has not heard the receipt that said so, and would believe it."""
+    unit = hub.unit()
+    if beyond:
+        unit.press(some_payload(1))  # this one never comes
+    record = unit.press(some_payload(2), pictures=PICTURES[:1])
+    receipt = hub.answer(record, *unit.chunks(PICTURES[0]))
+    assert (receipt.whole, [each.whole for each in receipt.extras]) == ((0, [True]) if beyond else (1, []))
+    (hub.folder / "pictures" / Sealed.of(PICTURES[0]).sha256).unlink()
+    hub.clock += 60
+    hub.restart()
+    stick.leave(unit, unit.holding().content, "holding")
+    imported(hub, stick)
+    receipt = receipt_on(hub, stick, unit)
+    assert (receipt.whole, [each.whole for each in receipt.extras]) == (0, [False] if beyond else [])
     before = stick.everything()
     hub.clock += 60
     imported(hub, stick)
