@@ -275,7 +275,6 @@ class Store:
             durable.sync_folder(self._index.parent)
             self._repaired(f"the index was bad ({error}); it is now {aside.name}, and is built again from the files")
             _connect(self._database)
-        self._refused.clear()  # which names rows, and they may be others now
         self._look_at_files()
         self._last_receipt = self._youngest_receipt()
 
@@ -832,7 +831,7 @@ class Store:
         for name in (name for row in gone for name in row.pictures):
             self._unlink(name)
         durable.sync_folder(self.folder)
-        self._refused = (self._refused | {row.id for row in rows}) - {row.id for row in gone}
+        self._refused |= {row.id for row in rows} - {row.id for row in gone}
         with self._transaction():
             for row in gone:
                 self._pictures.delete().where(self._pictures.envelope_id == row.id).execute()
