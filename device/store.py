@@ -756,10 +756,10 @@ class Store:
 
         The last envelope of a chain always stays: the next one is chained to it.
 
+        That the card does not let a file go is told once, and its record is tried again after all others.
+
         Args:
             room: about how many bytes are wanted.
-
-        A record of which the card does not let a file go is told once, and tried again after all others.
 
         Returns:
             How many bytes were freed; fewer than wanted when nothing more may go.
