@@ -13,6 +13,7 @@ import msgspec
 
 from hub import control, count, health, moving, notices, register, settings
 from hub.check import check
+from hub.copying import copy
 from hub.examine import Examiner
 from hub.keys import Keys
 from hub.ledger import Ledger, NoLedgerError
@@ -44,6 +45,8 @@ def main() -> int:
                 _export(chosen, arguments.file, force=arguments.force)
             case "import":
                 return 0 if _import(chosen, arguments.folder, is_dry=arguments.dry_run) else 1
+            case "copy":
+                _copy(chosen, arguments.folder)
             case "check":
                 _check(chosen)
             case "units":
@@ -126,6 +129,12 @@ def _import(chosen: Settings, stick: Path, *, is_dry: bool) -> bool:
         return _printed(Import(chosen.deployment, ledger, examiner, register.read(chosen.register)).run(stick))
 
 
+def _copy(chosen: Settings, to: Path) -> None:
+    with Ledger.opened(chosen.database, about(chosen), write=False) as ledger:  # in no one transaction, as an import
+        for line in copy(ledger, chosen.pictures, chosen.deployment, to):
+            print(line, flush=True)
+
+
 def _printed(lines: Generator[str, None, bool]) -> bool:
     """Prints each line when it is known; returns what they come to."""
     while True:
@@ -174,6 +183,10 @@ def _parser() -> argparse.ArgumentParser:
         "import", parents=[common], help="take what units left on a stick, and put the receipts on it"
     )
     imports.add_argument("folder", type=Path, metavar="FOLDER", help="where the stick is mounted")
+    copies = commands.add_parser(
+        "copy", parents=[common], help="write all that is held into a folder, for another hub to import"
+    )
+    copies.add_argument("folder", type=Path, metavar="FOLDER", help="one that is there, on a stick or a disk")
     imports.add_argument("--dry-run", action="store_true", help="only tell what would be taken, skipped, is missing")
     return parser
 

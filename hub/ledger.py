@@ -680,6 +680,14 @@ class Ledger:
             note, sealed = self._rows(row.select(row.note, row.sealed).where(row.id == id_))[0]
             yield id_, unit, bytes(note), bytes(sealed)
 
+    def publications(self) -> Iterator[tuple[str, bytes, bytes]]:
+        """All envelopes but those beside their chain: (unit, note, sealed record), unit after unit."""
+        row = EnvelopeRow
+        held = self._rows(row.select(ChainRow.unit, row.id).join(ChainRow).where(~row.stray))
+        for unit, id_ in sorted(held):
+            note, sealed = self._rows(row.select(row.note, row.sealed).where(row.id == id_))[0]
+            yield unit, bytes(note), bytes(sealed)
+
     def opened_late(self, envelope: int, read: Read) -> None:
         """Adds the record of an envelope that could not be opened before."""
         self._add_records([(envelope, read)])

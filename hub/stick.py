@@ -123,10 +123,10 @@ class _Tally:
             yield f"{unit}: {skips} all: {self.why_none}"
         if not (self.imported or self.skipped or self.missing):
             return
-        what = ", ".join(_many(count, what) for what, count in sorted(self.imported.items(), reverse=True))
+        what = ", ".join(many(count, what) for what, count in sorted(self.imported.items(), reverse=True))
         yield f"{unit}: {imports} {what or 'nothing'}"
         for (what, reason), count in sorted(self.skipped.items()):
-            yield f"{unit}: {skips} {_many(count, what)}: {printable(self.whys[reason])}"
+            yield f"{unit}: {skips} {many(count, what)}: {printable(self.whys[reason])}"
         yield from (f"{unit}: missing {each}" for each in self.missing)
 
 
@@ -287,7 +287,7 @@ class Import:
             named |= dict.fromkeys(File(each.sha256, Leaf.ENVELOPE) for each in bundle.envelopes)
         lost = len(named.keys() - files)
         if lost:
-            tally.missing.append(f"{_many(lost, 'record')} that its manifests name: look for another stick of it")
+            tally.missing.append(f"{many(lost, 'record')} that its manifests name: look for another stick of it")
 
     def _offers(self, folder: Folder, files: Sequence[File], tally: _Tally) -> Iterator[_Offer]:
         for file in files:
@@ -387,7 +387,7 @@ class Import:
         return any(each.whole and each.name == picture for each in self.ledger.pictures(unit, picture.sha256))
 
 
-def _many(count: int, what: str) -> str:
+def many(count: int, what: str) -> str:
     return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 

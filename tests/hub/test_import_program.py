@@ -70,3 +70,25 @@ def test_a_folder_without_a_bundle_is_told_in_one_sentence(folder: Path, stick: 
         code, said, complaint = imports(folder, SomeStick(folder), *options)
         assert (code, said) == (2, "")
         assert complaint.startswith(f"testigo-hub: stick {folder}: no folder testigo on it")
+
+
+def test_a_hub_copies_what_it_holds_while_it_runs_and_knows_it_again(
+    folder: Path, stick: SomeStick, unit: SomeUnit, tmp_path: Path
+) -> None:
+    settings, to = ("--settings", str(folder / "hub.toml")), tmp_path / "copy"
+    assert hub(folder, "copy", str(to), *settings)[:2] == (2, "")
+    assert imports(folder, stick)[0] == 0
+    code, said, complaint = hub(folder, "copy", str(to), *settings)
+    assert (code, said, "see that it is there" in complaint) == (2, "", True)
+    to.mkdir()
+    with hub_running(folder, 1) as running:
+        await_event(running, "started")
+        assert hub(folder, "copy", str(to), *settings)[:2] == (0, "unit-1: 2 records, 1 picture\n")
+        running.send_signal(signal.SIGTERM)
+        assert running.wait(SECONDS) == 0
+    copied = {file.name for file in to.rglob("*") if file.is_file()}
+    assert copied == {file.name for file in stick.of(unit).iterdir() if file.suffix in (".envelope", ".picture")}
+    assert imports(folder, SomeStick(to))[:2] == (
+        0,
+        "unit-1: imported nothing\nunit-1: skipped 1 picture: held already\nunit-1: skipped 2 records: held already\n",
+    )
